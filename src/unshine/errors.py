@@ -1,0 +1,5 @@
+"""The one exception whose text is meant for the user."""
+
+
+class UnshineError(Exception):
+    """Something the user can mend; its text is one sentence that says what to do."""
