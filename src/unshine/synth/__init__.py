@@ -1,0 +1,1 @@
+"""Where training tuples come from: `procedural` scenes, seen through a `camera`."""

@@ -1,0 +1,186 @@
+"""What a camera makes of a scene: exposure, clipping, tone curve, glare, noise, JPEG.
+
+The same scene may be developed many times: gloss and exposure are drawn anew each time.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unshine import optics
+from unshine.synth.procedural import Dice, Scene, blur
+
+
+class Tuples(NamedTuple):
+    """A batch of training tuples; display values unless said otherwise.
+
+    ``decode(image) = decode(albedo) * shading + specular`` but for the camera's noise.
+    """
+
+    image: Tensor
+    """I, (B, 3, H, W)."""
+    albedo: Tensor
+    """A, (B, 3, H, W)."""
+    shading: Tensor
+    """S, (B, 3, H, W), linear."""
+    specular: Tensor
+    """R, (B, 3, H, W), linear, never negative."""
+    diffuse: Tensor
+    """D, (B, 3, H, W)."""
+    clean: Tensor
+    """D with the input's tone, (B, 3, H, W)."""
+    highlight: Tensor
+    """Where the highlight is visible, (B, 1, H, W), in [0, 1]."""
+    mask: Tensor
+    """The objects, (B, 1, H, W)."""
+
+
+def develop(scene: Scene, generator: torch.Generator, spoil: bool = True) -> Tuples:
+    """Photograph a batch of scenes.
+
+    Parameters
+    ----------
+    scene : Scene
+    generator : torch.Generator
+        On the scene's device.
+    spoil : bool
+        Whether to add what a dataset on disk should not have: noise and JPEG artefacts. They also
+        go into `diffuse` and `clean`, since a network whose truth is free of them learns to
+        denoise, and that harms every picture without a highlight.
+    """
+    dice = Dice(scene.albedo.shape[0], generator)
+    exposure = _exposure(dice, scene)
+    diffuse = scene.diffuse * exposure
+    gain = torch.exp(dice.chance(0.5) * dice.uniform(-1, 1.2))
+    specular = scene.specular * exposure * gain
+    # A veil over everything is no highlight: nobody could tell it from a paler colour.
+    spread = torch.quantile(specular[..., ::4, ::4].amax(1).flatten(1), 0.55, dim=1)
+    brightness = torch.quantile(diffuse[..., ::4, ::4].amax(1).flatten(1), 0.9, dim=1)
+    veil = spread.view(-1, 1, 1, 1) / (0.02 * brightness.view(-1, 1, 1, 1).clip(1e-3, 1))
+    specular = specular / veil.clip(1, None)
+    # Glare: a bright highlight lights up the lens around it.
+    glare = dice.chance(0.3) * dice.log_uniform(0.005, 0.06)
+    specular = specular + glare * blur(specular.clip(0, 8), max(2, specular.shape[-1] // 24))
+    soft = dice.chance(0.5) * dice.uniform(0, 1)
+    diffuse, specular = (x + soft * (_soften(x) - x) for x in (diffuse, specular))
+
+    overexposed = (diffuse + specular).amax(1, keepdim=True) > 1
+    image, truth = optics.clip(diffuse + specular), optics.clip(diffuse)
+    image, truth = _look(dice, (image, truth))
+    tone = optics.tone_correction(truth, image, scene.mask, channel_axis=1)
+    highlight = optics.highlight_map(image, tone, channel_axis=1)
+    albedo = optics.encode(scene.albedo)
+    linear = optics.decode(truth)
+    shading = (linear / scene.albedo.clip(1e-3, None)).clip(0, 4)
+    specular = optics.residue(optics.decode(image), linear).clip(0, None)
+
+    if spoil:
+        noisy = image + _noise(dice, image) * (1 - overexposed.float())
+        grain = noisy - image
+        stored = _jpeg(dice, noisy.clip(0, 1))
+        # Grain stays everywhere; block artefacts that a highlight's edge causes go with it.
+        artefacts = grain + (stored - noisy) * (1 - highlight)
+        truth, tone, image = truth + artefacts, tone + artefacts, stored
+    image, truth, tone = (x.clip(0, 1) for x in (image, truth, tone))
+    return Tuples(image, albedo, shading, specular, truth, tone, highlight, scene.mask)
+
+
+def _exposure(dice: Dice, scene: Scene) -> Tensor:
+    """Gain that brings the brightest diffuse surfaces to where a photographer might."""
+    brightest = scene.diffuse[..., ::4, ::4].amax(1).flatten(1)
+    reference = torch.quantile(brightest, 0.95, dim=1).view(-1, 1, 1, 1)
+    kind = dice.uniform(0, 1)
+    target = dice.log_uniform(0.3, 1.1)
+    target = torch.where(kind < 0.2, dice.log_uniform(0.03, 0.3), target)
+    target = torch.where(kind > 0.92, dice.uniform(1.1, 1.7), target)
+    return target / reference.clip(0.02, None)
+
+
+def _look(dice: Dice, pictures: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """Encode linear pictures for display, as cameras do: gamma, contrast, colour, sharpening."""
+    odd = dice.chance(0.35)
+    # 1 for pictures that are stored as they were measured, dark and linear-looking.
+    gamma = odd * torch.where(dice.uniform(0, 1) < 0.3, 1.0, dice.uniform(1.6, 2.6))
+    gamma = gamma + (1 - odd) * optics.GAMMA
+    contrast = dice.chance(0.35) * dice.uniform(0, 0.7)
+    saturation = 1 + dice.chance(0.35) * dice.uniform(-0.3, 0.5)
+    sharpening = dice.chance(0.25) * dice.uniform(0, 0.8)
+    results = []
+    for linear in pictures:
+        picture = (linear + 1e-9) ** (1 / gamma)
+        picture = picture + contrast * (picture * picture * (3 - 2 * picture) - picture)
+        grey = picture.mean(1, keepdim=True)
+        picture = grey + saturation * (picture - grey)
+        picture = picture + sharpening * (picture - _soften(picture))
+        results.append(picture.clip(0, 1))
+    return results
+
+
+def _soften(picture: Tensor) -> Tensor:
+    """A small binomial blur."""
+    x = F.pad(picture, (1, 1, 1, 1), mode="replicate")
+    x = 0.25 * x[..., :-2] + 0.5 * x[..., 1:-1] + 0.25 * x[..., 2:]
+    return 0.25 * x[..., :-2, :] + 0.5 * x[..., 1:-1, :] + 0.25 * x[..., 2:, :]
+
+
+def _noise(dice: Dice, picture: Tensor) -> Tensor:
+    """Grain, in display values; of single pixels or a little coarser, coloured or grey."""
+    white = torch.randn(picture.shape, generator=dice.generator, device=dice.device)
+    coarse = dice.chance(0.4)
+    white = white + coarse * (2 * _soften(white) - white)
+    grey = dice.chance(0.5)
+    white = white + grey * (white[:, :1] - white)
+    strength = dice.chance(0.6) * dice.log_uniform(0.3, 8) / 255
+    return strength * white * (0.4 + picture.mean(1, keepdim=True).sqrt())
+
+
+_LUMA = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+"""The luminance quantisation table of the JPEG standard (ITU-T T.81, table K.1)."""
+
+
+def _jpeg(dice: Dice, picture: Tensor) -> Tensor:
+    """Store as JPEG and read again: block transform, quantisation, halved colour resolution."""
+    height, width = picture.shape[-2:]
+    x = F.pad(picture, (0, -width % 16, 0, -height % 16), mode="replicate")
+    device, dtype = x.device, x.dtype
+    to_ycc = torch.tensor(
+        [[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]],
+        device=device,
+        dtype=dtype,
+    )
+    ycc = torch.einsum("ij,bjhw->bihw", to_ycc, x) * 255
+    halved = dice.chance(0.6)
+    coarse = F.interpolate(F.avg_pool2d(ycc[:, 1:], 2), scale_factor=2.0, mode="nearest")
+    ycc = torch.cat([ycc[:, :1], ycc[:, 1:] + halved * (coarse - ycc[:, 1:])], 1)
+
+    k = torch.arange(8, device=device, dtype=dtype)
+    dct = torch.cos((2 * k[None] + 1) * k[:, None] * (torch.pi / 16)) * 0.5
+    dct[0] *= 0.5**0.5
+    table = torch.tensor(_LUMA, device=device, dtype=dtype)
+    colour = torch.full_like(table, 99)
+    colour[:4, :4] = table[:4, :4] * 1.4
+    quality = dice.uniform(0, 1).sqrt() * 45 + 52
+    scale = (200 - 2 * quality).view(-1, 1, 1, 1, 1, 1) / 100
+    steps = torch.stack([table, colour, colour])[None, :, None, :, None, :] * scale
+    batch, _, h, w = ycc.shape
+    blocks = ycc.view(batch, 3, h // 8, 8, w // 8, 8)
+    coefficients = torch.einsum("ui,vj,bcyixj->bcyuxv", dct, dct, blocks)
+    steps = steps.clip(1, None)
+    coefficients = torch.round(coefficients / steps) * steps
+    ycc = torch.einsum("ui,vj,bcyuxv->bcyixj", dct, dct, coefficients).reshape(batch, 3, h, w)
+    result = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(to_ycc), ycc) / 255
+    result = (result * 255).round() / 255
+    stored = dice.chance(0.6)
+    result = x + stored * (result.clip(0, 1) - x)
+    return result[..., :height, :width]
