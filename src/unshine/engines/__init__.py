@@ -1,0 +1,1 @@
+"""Who runs the network; `onnx` needs nothing beyond the base install."""

@@ -1,0 +1,124 @@
+"""The network under ONNX Runtime."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from unshine.errors import UnshineError
+
+OUTPUTS = ("albedo", "shading", "diffuse", "specular", "clean", "highlight")
+DEFAULT_WEIGHTS = Path(__file__).parent.parent / "weights" / "fast.onnx"
+
+
+class OnnxEngine:
+    """A loaded network; call it often, from as many threads as you like.
+
+    Parameters
+    ----------
+    weights : path, optional
+        An ONNX file with the input `image` and the outputs `OUTPUTS`; the shipped weights if
+        left out.
+    device : {"auto", "cpu", "cuda"}
+        `auto` takes CUDA where this ONNX Runtime offers it.
+
+    Raises
+    ------
+    UnshineError
+        If the weights cannot be used or the device is not there.
+    """
+
+    def __init__(self, weights: str | Path | None = None, device: str = "auto") -> None:
+        self.weights = Path(weights) if weights is not None else DEFAULT_WEIGHTS
+        if not self.weights.is_file():
+            raise UnshineError(f"{self.weights}: there is no weights file here.")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = available_cpus()
+        # A memory pattern would plan for every size anew, and cost half as much memory again.
+        options.enable_mem_pattern = False
+        # Threads that spin while they wait slow down whatever else shares the processor.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        providers = _providers(device)
+        try:
+            self._session = onnxruntime.InferenceSession(
+                self.weights, sess_options=options, providers=providers
+            )
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            reason = str(error).splitlines()[0]
+            raise UnshineError(f"{self.weights}: these weights cannot be loaded ({reason}).") from (
+                error
+            )
+        running = self._session.get_providers()
+        if device == "cuda" and "CUDAExecutionProvider" not in running:
+            raise UnshineError(
+                "CUDA was found but could not be started; check the driver and the CUDA libraries,"
+                " or choose --device cpu."
+            )
+        # Give memory back after every run, for 5 % of the time: a large photograph needs it next.
+        self._run_options = onnxruntime.RunOptions()
+        self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        missing = set(OUTPUTS) - {output.name for output in self._session.get_outputs()}
+        if missing or [given.name for given in self._session.get_inputs()] != ["image"]:
+            raise UnshineError(f"{self.weights}: this ONNX file is not one of Unshine's networks.")
+        self.device = "cuda" if "CUDAExecutionProvider" in running else "cpu"
+
+    def __call__(
+        self, image: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
+    ) -> dict[str, NDArray[np.float32]]:
+        """Run the network.
+
+        Parameters
+        ----------
+        image : ndarray, N×3×H×W, float32
+            Display values in [0, 1]; any height and width.
+        outputs : sequence of str
+            Which of `OUTPUTS` to return; what they do not need is not kept in memory.
+
+        Returns
+        -------
+        dict of str to ndarray, float32
+            `albedo`, `diffuse`, `clean` (display, in [0, 1]), `shading` and `specular` (linear, not
+            negative), N×3×H×W each, and `highlight`, N×1×H×W, in [0, 1]. `clean` equals the image
+            where `highlight` is zero.
+        """
+        names = list(outputs)
+        layers = self._session.run(names, {"image": image}, self._run_options)
+        return dict(zip(names, layers, strict=True))
+
+
+def available_devices() -> list[str]:
+    """Return the devices that this ONNX Runtime was built for, the preferred one first."""
+    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return ["cuda", "cpu"] if cuda else ["cpu"]
+
+
+def available_cpus() -> int:
+    """Return how many processors this process may use: its affinity, and a container's quota."""
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup here, or the quota is "max"
+        pass
+    return count
+
+
+def _providers(device: str) -> list[str]:
+    if device not in ("auto", "cpu", "cuda"):
+        raise UnshineError(f"There is no device {device!r}; choose auto, cpu or cuda.")
+    cuda = "cuda" in available_devices()
+    if device == "cuda" and not cuda:
+        raise UnshineError(
+            "This ONNX Runtime cannot use CUDA; replace it (pip uninstall onnxruntime, then"
+            " pip install onnxruntime-gpu), or choose --device cpu."
+        )
+    if cuda and device != "cpu":
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    return ["CPUExecutionProvider"]

@@ -1,0 +1,1 @@
+"""Files in and out, so that nothing but the highlights is lost."""

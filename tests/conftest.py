@@ -1,0 +1,59 @@
+"""A network small enough to know by heart, in place of the trained one."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ONNX file with the contract of the real ones.
+
+    ``highlight = clip(5 (max over colours - 0.8), 0, 1)``, ``clean = diffuse = image (1 - highlight
+    / 2)``, ``albedo = image / 2``, ``shading = 2^2.2``, ``specular = image * 0``.
+    """
+    shape = ["n", 3, "h", "w"]
+
+    def constant(name: str, value: float) -> onnx.TensorProto:
+        return numpy_helper.from_array(np.array(value, np.float32), name)
+
+    nodes = [
+        helper.make_node("ReduceMax", ["image", "channel_axis"], ["largest"], keepdims=1),
+        helper.make_node("Sub", ["largest", "threshold"], ["above"]),
+        helper.make_node("Mul", ["above", "five"], ["steep"]),
+        helper.make_node("Clip", ["steep", "zero", "one"], ["highlight"]),
+        helper.make_node("Mul", ["highlight", "half"], ["loss"]),
+        helper.make_node("Sub", ["one", "loss"], ["gain"]),
+        helper.make_node("Mul", ["image", "gain"], ["clean"]),
+        helper.make_node("Identity", ["clean"], ["diffuse"]),
+        helper.make_node("Mul", ["image", "half"], ["albedo"]),
+        helper.make_node("Mul", ["image", "zero"], ["specular"]),
+        helper.make_node("Add", ["specular", "two_displayed"], ["shading"]),
+    ]
+    constants = {"threshold": 0.8, "five": 5, "zero": 0, "one": 1, "half": 0.5}
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [
+            *(
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+                for name in ("albedo", "shading", "diffuse", "specular", "clean")
+            ),
+            helper.make_tensor_value_info("highlight", TensorProto.FLOAT, ["n", 1, "h", "w"]),
+        ],
+        [
+            *(constant(name, value) for name, value in constants.items()),
+            constant("two_displayed", 2**2.2),
+            numpy_helper.from_array(np.array([1], np.int64), "channel_axis"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 10
+    onnx.checker.check_model(model)
+    path = tmp_path_factory.mktemp("weights") / "tiny.onnx"
+    onnx.save(model, path)
+    return path

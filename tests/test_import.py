@@ -1,0 +1,47 @@
+"""What an import brings along; each in a fresh interpreter."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "onnx", "scipy", "matplotlib")
+
+
+def _modules_after(code: str) -> set[str]:
+    program = f"import sys\n{code}\nimport json; print('\\n' + json.dumps(list(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["remove", "--help"]])
+def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
+    code = f"from unshine.cli.main import app\napp({arguments!r}, standalone_mode=False)"
+    assert not _modules_after(code).intersection(HEAVY)
+
+
+def test_the_package_itself_imports_nothing_heavy() -> None:
+    assert not _modules_after("import unshine; unshine.__version__").intersection(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["unshine.remover", "unshine.engines.onnx", "unshine.io.stills", "unshine.optics"],
+)
+def test_removing_needs_no_training_framework(module: str) -> None:
+    modules = _modules_after(f"import {module}")
+    assert module in modules
+    assert not modules.intersection(("torch", "mindspore", "bpy", "scipy", "onnx"))
+
+
+def test_public_names() -> None:
+    import unshine
+    from unshine.remover import Layers, Remover
+
+    assert unshine.Remover is Remover
+    assert unshine.Layers is Layers
+    with pytest.raises(AttributeError, match="nonsense"):
+        unshine.nonsense  # noqa: B018

@@ -1,0 +1,309 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import unshine
+from unshine import remover as module
+from unshine.errors import UnshineError
+from unshine.remover import Remover
+
+COFFEE = Path(__file__).parents[1] / "examples" / "coffee.png"
+DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
+
+
+@pytest.fixture(scope="module")
+def remover(tiny_weights: Path) -> Remover:
+    return Remover(weights=tiny_weights)
+
+
+@pytest.fixture(scope="module")
+def small_remover(tiny_weights: Path) -> Remover:
+    """A remover for which everything above 40 pixels is a large photograph."""
+    return Remover(weights=tiny_weights, working_size=40)
+
+
+def _picture(shape: tuple[int, ...], dtype: str = "float32", seed: int = 0) -> np.ndarray:
+    values = np.random.default_rng(seed).random(shape)
+    if np.dtype(dtype).kind == "f":
+        return values.astype(dtype)
+    return np.rint(values * np.iinfo(dtype).max).astype(dtype)
+
+
+def _photograph(height: int, width: int, grain: float = 0.02) -> np.ndarray:
+    """A dark, grainy picture with two flat halves and a bright disc across their edge."""
+    random = np.random.default_rng(1)
+    y, x = np.mgrid[:height, :width]
+    base = np.where(x < width / 2, 0.3, 0.55)[..., None] * [1, 0.8, 0.6]
+    distance = np.hypot(y - height / 2, x - width / 2) / min(height, width)
+    base = base + 0.5 * np.clip(1.2 - 4 * distance, 0, 1)[..., None]
+    return (base + random.normal(0, grain, (height, width, 1))).clip(0, 1).astype(np.float32)
+
+
+def _network(image: np.ndarray) -> np.ndarray:
+    """What the tiny network makes of a float picture."""
+    highlight = ((image.max(-1, keepdims=True) - np.float32(0.8)) * 5).clip(0, 1)
+    return image * (1 - highlight / 2)
+
+
+shapes = st.tuples(st.integers(1, 90), st.integers(1, 90), st.sampled_from([None, 3, 4])).map(
+    lambda shape: tuple(n for n in shape if n is not None)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=shapes, dtype=st.sampled_from(DTYPES), strength=st.sampled_from([0, 0.3, 1]))
+def test_type_shape_alpha_and_dark_pixels_stay(
+    small_remover: Remover, shape: tuple[int, ...], dtype: str, strength: float
+) -> None:
+    image = _picture(shape, dtype)
+    dark = image.copy()
+    if image.dtype.kind == "f":
+        dark[dark > 0.75] = 0.75
+    else:
+        dark[dark > 0.75 * np.iinfo(dtype).max] = 0
+    for picture in (image, dark):
+        before = picture.copy()
+        result = small_remover(picture, strength)
+        assert result.dtype == picture.dtype
+        assert result.shape == picture.shape
+        assert result is not picture
+        assert np.array_equal(picture, before), "the input was written to"
+        if picture.shape[-1] == 4 and picture.ndim == 3:
+            assert np.array_equal(result[..., 3], picture[..., 3])
+        if strength == 0 or picture is dark:
+            assert np.array_equal(result, picture)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_small_pictures_are_the_networks_own_answer(remover: Remover, dtype: str) -> None:
+    image = _picture((30, 50, 3), dtype)
+    result = remover(image)
+    peak = 1 if image.dtype.kind == "f" else np.iinfo(dtype).max
+    expected = _network((image / peak).astype(np.float32))
+    tolerance = {"float16": 1e-3}.get(dtype, 1e-6 if peak == 1 else 0.51 / peak)
+    assert np.abs(result / peak - expected).max() <= tolerance
+    untouched = image.max(-1) < 0.8 * peak
+    assert 0.1 < untouched.mean() < 0.9
+    assert np.array_equal(result[untouched], image[untouched])
+
+
+def test_strength_blends_in_linear_light(remover: Remover) -> None:
+    image = _picture((20, 20, 3))
+    full, half = remover(image), remover(image, 0.5)
+    middle = (0.5 * image**2.2 + 0.5 * full**2.2) ** (1 / 2.2)
+    assert np.abs(half - middle).max() < 1e-5
+    assert np.abs(half - (image + full) / 2).max() > 1e-3
+
+
+def test_grey_stays_grey(remover: Remover) -> None:
+    grey = _picture((20, 30), "uint8")
+    colour = remover(np.repeat(grey[..., None], 3, -1))
+    assert np.array_equal(remover(grey), colour[..., 0])
+
+
+def test_overshooting_floats_are_kept_where_nothing_changes(remover: Remover) -> None:
+    image = np.full((4, 4, 3), -0.05, np.float32)
+    image[0] = 1.05
+    result = remover(image)
+    assert np.array_equal(result[1:], image[1:])
+    assert np.allclose(result[0], 0.5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 2, 3), (1, 5000, 3), (5000, 1, 3), (2, 1025)])
+def test_odd_sizes(remover: Remover, shape: tuple[int, ...]) -> None:
+    white = np.full(shape, 255, np.uint8)
+    result = remover(white)
+    assert result.shape == shape
+    assert np.abs(result.astype(int) - 128).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        (np.zeros(5, np.uint8), "not \\(5,\\)"),
+        (np.zeros((5, 5, 2), np.uint8), "not \\(5, 5, 2\\)"),
+        (np.zeros((1, 5, 5, 3), np.uint8), "H×W×3"),
+        (np.zeros((0, 5, 3), np.uint8), "no pixels"),
+        (np.zeros((5, 5, 3), np.int32), "not int32"),
+        (np.zeros((5, 5, 3), bool), "not bool"),
+        (np.full((5, 5, 3), np.nan, np.float32), "not finite"),
+        (np.full((5, 5, 3), np.inf), "not finite"),
+        (np.full((5, 5, 3), 200.0), "\\[200, 200\\]"),
+    ],
+)
+def test_what_is_no_picture(remover: Remover, image: np.ndarray, sentence: str) -> None:
+    for use in (remover.remove, remover.decompose):
+        with pytest.raises(ValueError, match=sentence):
+            use(image)
+
+
+def test_nan_in_alpha_is_nobodys_business(remover: Remover) -> None:
+    image = _picture((4, 4, 4))
+    image[..., 3] = np.nan
+    assert np.isnan(remover(image)[..., 3]).all()
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_wrong_strength(remover: Remover, strength: float) -> None:
+    with pytest.raises(ValueError, match="strength"):
+        remover(_picture((4, 4, 3)), strength)
+
+
+def test_wrong_engine_and_working_size(tiny_weights: Path) -> None:
+    with pytest.raises(UnshineError, match="no engine 'abacus'"):
+        Remover(engine="abacus")
+    with pytest.raises(ValueError, match="working_size"):
+        Remover(weights=tiny_weights, working_size=0)
+
+
+def test_threads_agree_with_one_after_another(small_remover: Remover) -> None:
+    pictures = [_picture((30 + 5 * i, 90 - 4 * i, 3), "uint8", i) for i in range(12)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(small_remover, pictures))
+    for picture, result in zip(pictures, together, strict=True):
+        assert np.array_equal(result, small_remover(picture))
+
+
+# Large photographs.
+
+
+def test_large_photographs_come_close_to_the_network_at_full_size(
+    remover: Remover, tiny_weights: Path
+) -> None:
+    photograph = _photograph(240, 320)
+    truth = remover(photograph)
+    half = Remover(weights=tiny_weights, working_size=160)
+    error = np.abs(half(photograph) - truth).mean()
+    # For comparison: the correction enlarged without looking at the picture.
+    small = np.stack(
+        [
+            np.asarray(Image.fromarray(photograph[..., c]).resize((160, 120), Image.Resampling.BOX))
+            for c in range(3)
+        ],
+        -1,
+    )
+    change = half(small) - small
+    enlarged = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(change[..., c]).resize((320, 240), Image.Resampling.BILINEAR)
+            )
+            for c in range(3)
+        ],
+        -1,
+    )
+    plain = np.abs((photograph + enlarged).clip(0, 1) - truth).mean()
+    assert error < 0.8 * plain
+    assert error < 0.15 * np.abs(photograph - truth).mean()
+
+
+def test_large_photographs_are_untouched_away_from_the_highlight(small_remover: Remover) -> None:
+    photograph = _photograph(240, 320)
+    result = small_remover(photograph)
+    y, x = np.mgrid[:240, :320]
+    far = np.hypot(y - 120, x - 160) > 100
+    assert np.array_equal(result[far], photograph[far])
+    assert np.abs(result - photograph)[120, 160].max() > 0.2
+
+
+def test_fine_detail_in_the_highlight_is_what_the_network_would_leave(
+    remover: Remover, small_remover: Remover
+) -> None:
+    photograph = _photograph(240, 320)
+    spot = np.s_[100:140, 165:195]
+
+    def fine(picture: np.ndarray) -> np.ndarray:
+        """Detail smaller than the 8 pixels that one of the working picture covers."""
+        grey = picture[spot].mean(-1)
+        return grey - grey.reshape(5, 8, -1).mean(1).repeat(8, 0)
+
+    truth, result = fine(remover(photograph)), fine(small_remover(photograph))
+    assert np.corrcoef(truth.ravel(), result.ravel())[0, 1] > 0.7
+    assert 0.5 < result.std() / truth.std() < 2
+
+
+def test_strips_leave_no_seams(small_remover: Remover, monkeypatch: pytest.MonkeyPatch) -> None:
+    photograph = _photograph(240, 320)
+    whole, layers = small_remover(photograph), small_remover.decompose(photograph)
+    monkeypatch.setattr(module, "STRIP_PIXELS", 320 * 7)
+    assert np.abs(small_remover(photograph) - whole).max() < 1e-4
+    for name, layer in vars(small_remover.decompose(photograph)).items():
+        assert np.abs(layer - getattr(layers, name)).max() < 1e-4, name
+
+
+@settings(max_examples=25, deadline=None)
+@given(slope=st.floats(-1, 1), offset=st.floats(-0.5, 0.5), seed=st.integers(0, 9))
+def test_enlarging_follows_an_affine_relation_to_the_picture(
+    slope: float, offset: float, seed: int
+) -> None:
+    full = np.repeat(_picture((60, 90, 1), seed=seed), 3, -1)
+    small = full.reshape(20, 3, 30, 3, 3).mean((1, 3))
+    enlarge = module._Enlargement(small, slope * small + offset, (60, 90))
+    result = enlarge(slice(0, 60), full)
+    # The ridge costs a little of the slope where the picture is nearly flat.
+    assert np.abs(result - (slope * full + offset)).mean() < 0.02 * abs(slope) + 1e-5
+    nothing = module._Enlargement(small, np.zeros_like(small), (60, 90))
+    assert not nothing(slice(0, 60), full).any()
+
+
+# Layers.
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("shape", [(20, 30, 3), (80, 120, 4), (100, 70)])
+def test_layers(small_remover: Remover, shape: tuple[int, ...], dtype: str) -> None:
+    image = _picture(shape, dtype)
+    layers = small_remover.decompose(image)
+    for name, layer in vars(layers).items():
+        assert layer.dtype == np.float32
+        assert layer.shape == (shape[:2] if name == "highlight" else (*shape[:2], 3)), name
+        assert layer.min() >= 0, name
+        assert name == "shading" or layer.max() <= 1, name
+    colours = image[..., None] if image.ndim == 2 else image[..., :3]
+    light = (colours / (255 if dtype == "uint8" else 1)) ** 2.2
+    # D + R = I wherever D does not exceed I.
+    residue = light - layers.diffuse**2.2
+    assert np.allclose(layers.specular, residue.clip(0), atol=1e-5)
+    clean = small_remover(image)
+    colours = clean[..., None] if clean.ndim == 2 else clean[..., :3]
+    if dtype == "float32" and image.ndim == 3:
+        assert np.abs(layers.clean - colours).max() < 1e-6
+
+
+def test_small_pictures_layers_are_the_networks_own(remover: Remover) -> None:
+    image = _picture((20, 30, 3))
+    layers = remover.decompose(image)
+    assert np.allclose(layers.albedo, image / 2)
+    assert np.allclose(layers.shading, 2**2.2)
+    assert np.allclose(layers.clean, _network(image), atol=1e-6)
+    assert np.allclose(layers.highlight, ((image.max(-1) - 0.8) * 5).clip(0, 1), atol=1e-6)
+    # A·S + R = I away from the highlight, where this network is consistent.
+    matte = image.max(-1) < 0.8
+    light = layers.albedo**2.2 * layers.shading + layers.specular
+    assert np.allclose(light[matte], image[matte] ** 2.2, atol=1e-5)
+
+
+# The shipped weights.
+
+
+def test_shipped_weights_reduce_the_highlights_of_the_example() -> None:
+    image = np.asarray(Image.open(COFFEE).convert("RGB"))
+    clean = unshine.remove(image)
+    assert clean.shape == image.shape
+    assert clean.dtype == np.uint8
+    difference = clean.astype(int) - image
+    assert difference.min() < -20, "no highlight was found"
+    assert difference.max() < 60, "something became much brighter"
+    assert np.abs(difference).mean() < 12, "the picture as a whole must stay"
+
+
+def test_shipped_weights_take_a_picture_apart() -> None:
+    image = np.asarray(Image.open(COFFEE).convert("RGB"))[:160, :203]
+    layers = unshine.decompose(image)
+    light = layers.albedo**2.2 * layers.shading + layers.specular
+    assert np.sqrt(((light - (image / 255) ** 2.2) ** 2).mean()) < 0.1
