@@ -1,0 +1,87 @@
+"""Time and memory of removing highlights, by picture size.
+
+Run by hand on an otherwise quiet machine:
+
+    python benchmarks/speed.py
+
+Every size runs in a process of its own: load the network, one call to warm up, then the median of
+some timed calls; memory is the process's peak, Python and libraries included. The example picture
+is enlarged and given grain, so that photographs above the working size take the usual path.
+"""
+
+import csv
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from unshine.engines.onnx import available_cpus
+from unshine.remover import Remover
+
+HERE = Path(__file__).parent
+SIZES = {"0.25": (512, 512), "1": (1024, 1024), "4": (2304, 1728), "12": (4000, 3000)}
+CALLS = 5
+
+
+def measure(width: int, height: int) -> dict[str, float]:
+    """Time warm calls on one picture, in this process."""
+    with Image.open(HERE.parent / "examples" / "coffee.png") as example:
+        picture = np.asarray(example.convert("RGB").resize((width, height)))
+    grain = np.random.default_rng(0).integers(-3, 4, (height, width, 1), dtype=np.int16)
+    picture = (picture + grain).clip(0, 255).astype(np.uint8)
+    del grain
+    remover = Remover()
+    remover(picture)
+    times = []
+    for _ in range(CALLS):
+        start = time.perf_counter()
+        remover(picture)
+        times.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in kilobytes, macOS in bytes.
+    peak_mb = peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return {"seconds": statistics.median(times), "slowest": max(times), "peak_mb": peak_mb}
+
+
+def main() -> None:
+    """Measure all sizes, print a table and write `speed.csv`."""
+    table = Table("megapixels", "size", "seconds", "slowest", "peak memory, MB")
+    rows = []
+    for megapixels, (width, height) in SIZES.items():
+        command = [sys.executable, __file__, str(width), str(height)]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        result = json.loads(run.stdout)
+        row: dict[str, str] = {
+            "megapixels": megapixels,
+            "width": str(width),
+            "height": str(height),
+            "seconds": f"{result['seconds']:.2f}",
+            "slowest": f"{result['slowest']:.2f}",
+            "peak_mb": f"{result['peak_mb']:.0f}",
+            "cpus": str(available_cpus()),
+            "machine": platform.machine(),
+        }
+        rows.append(row)
+        size = f"{width}×{height}"
+        table.add_row(megapixels, size, row["seconds"], row["slowest"], row["peak_mb"])
+    Console().print(table)
+    with (HERE / "speed.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        print(json.dumps(measure(int(sys.argv[1]), int(sys.argv[2]))))
+    else:
+        main()

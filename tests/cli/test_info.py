@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from unshine.cli.main import app
+from unshine.engines import onnx as engine
+
+
+def test_info_names_the_engine_and_the_weights() -> None:
+    result = CliRunner().invoke(app, ["info"])
+    assert result.exit_code == 0
+    assert "onnxruntime" in result.stdout
+    assert str(engine.DEFAULT_WEIGHTS) in result.stdout
+
+
+def test_info_shows_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "CARD.md").write_text("# The card\n")
+    monkeypatch.setattr(engine, "DEFAULT_WEIGHTS", tmp_path / "fast.onnx")
+    result = CliRunner().invoke(app, ["info"])
+    assert result.exit_code == 0
+    assert "fast.onnx is missing" in result.stdout
+    assert "# The card" in result.stdout
