@@ -53,7 +53,7 @@ def develop(scene: Scene, generator: torch.Generator, spoil: bool = True) -> Tup
     dice = Dice(scene.albedo.shape[0], generator)
     exposure = _exposure(dice, scene)
     diffuse = scene.diffuse * exposure
-    gain = torch.exp(dice.chance(0.5) * dice.uniform(-1, 1.2))
+    gain = torch.exp(dice.chance(0.5) * dice.uniform(-0.7, 1.5))
     specular = scene.specular * exposure * gain
     # A veil over everything is no highlight: nobody could tell it from a paler colour.
     spread = torch.quantile(specular[..., ::4, ::4].amax(1).flatten(1), 0.55, dim=1)
@@ -79,7 +79,7 @@ def develop(scene: Scene, generator: torch.Generator, spoil: bool = True) -> Tup
     if spoil:
         noisy = image + _noise(dice, image) * (1 - overexposed.float())
         grain = noisy - image
-        stored = _jpeg(dice, noisy.clip(0, 1))
+        stored = _stored(dice, noisy.clip(0, 1))
         # Grain stays everywhere; block artefacts that a highlight's edge causes go with it.
         artefacts = grain + (stored - noisy) * (1 - highlight)
         truth, tone, image = truth + artefacts, tone + artefacts, stored
@@ -93,7 +93,7 @@ def _exposure(dice: Dice, scene: Scene) -> Tensor:
     reference = torch.quantile(brightest, 0.95, dim=1).view(-1, 1, 1, 1)
     kind = dice.uniform(0, 1)
     target = dice.log_uniform(0.3, 1.1)
-    target = torch.where(kind < 0.2, dice.log_uniform(0.03, 0.3), target)
+    target = torch.where(kind < 0.2, dice.log_uniform(0.05, 0.3), target)
     target = torch.where(kind > 0.92, dice.uniform(1.1, 1.7), target)
     return target / reference.clip(0.02, None)
 
@@ -148,9 +148,33 @@ _LUMA = (
 )
 """The luminance quantisation table of the JPEG standard (ITU-T T.81, table K.1)."""
 
+_CHROMA = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66, 99, 99))
+"""The upper left of the chrominance table (K.2); the rest is 99."""
 
-def _jpeg(dice: Dice, picture: Tensor) -> Tensor:
-    """Store as JPEG and read again: block transform, quantisation, halved colour resolution."""
+
+def _stored(dice: Dice, picture: Tensor) -> Tensor:
+    """Store most pictures as JPEG."""
+    quality = 52 + 45 * dice.uniform(0, 1).sqrt()
+    result = jpeg(picture, quality, halved=dice.chance(0.6))
+    return picture + dice.chance(0.6) * (result - picture)
+
+
+def jpeg(picture: Tensor, quality: Tensor, halved: Tensor) -> Tensor:
+    """Store as JPEG and read again: block transform, quantisation, coarser colour.
+
+    Parameters
+    ----------
+    picture : Tensor, (B, 3, H, W)
+        Display values in [0, 1].
+    quality : Tensor, (B, 1, 1, 1)
+        From 50 to 100, on the scale of the JPEG reference library.
+    halved : Tensor, (B, 1, 1, 1)
+        1 where colour is stored at half resolution, else 0.
+
+    References
+    ----------
+    ITU-T T.81.
+    """
     height, width = picture.shape[-2:]
     x = F.pad(picture, (0, -width % 16, 0, -height % 16), mode="replicate")
     device, dtype = x.device, x.dtype
@@ -159,28 +183,29 @@ def _jpeg(dice: Dice, picture: Tensor) -> Tensor:
         device=device,
         dtype=dtype,
     )
-    ycc = torch.einsum("ij,bjhw->bihw", to_ycc, x) * 255
-    halved = dice.chance(0.6)
-    coarse = F.interpolate(F.avg_pool2d(ycc[:, 1:], 2), scale_factor=2.0, mode="nearest")
-    ycc = torch.cat([ycc[:, :1], ycc[:, 1:] + halved * (coarse - ycc[:, 1:])], 1)
+    ycc = torch.einsum("ij,bjhw->bihw", to_ycc, x * 255 - 128)
+    luma_steps = torch.tensor(_LUMA, device=device, dtype=dtype)
+    chroma_steps = torch.full_like(luma_steps, 99)
+    chroma_steps[:4, :4] = torch.tensor(_CHROMA, device=device, dtype=dtype)
+    scale = (200 - 2 * quality) / 100
+    luma, colour = ycc[:, :1], ycc[:, 1:]
+    luma = _quantised(luma, luma_steps, scale)
+    fine = _quantised(colour, chroma_steps, scale)
+    coarse = _quantised(F.avg_pool2d(colour, 2), chroma_steps, scale)
+    coarse = F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+    ycc = torch.cat([luma, fine + halved * (coarse - fine)], 1)
+    result = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(to_ycc), ycc)
+    return (result + 128).clip(0, 255).round()[..., :height, :width] / 255
 
-    k = torch.arange(8, device=device, dtype=dtype)
+
+def _quantised(planes: Tensor, table: Tensor, scale: Tensor) -> Tensor:
+    """Round the cosine transform of 8×8 blocks to multiples of the table's steps."""
+    k = torch.arange(8, device=planes.device, dtype=planes.dtype)
     dct = torch.cos((2 * k[None] + 1) * k[:, None] * (torch.pi / 16)) * 0.5
     dct[0] *= 0.5**0.5
-    table = torch.tensor(_LUMA, device=device, dtype=dtype)
-    colour = torch.full_like(table, 99)
-    colour[:4, :4] = table[:4, :4] * 1.4
-    quality = dice.uniform(0, 1).sqrt() * 45 + 52
-    scale = (200 - 2 * quality).view(-1, 1, 1, 1, 1, 1) / 100
-    steps = torch.stack([table, colour, colour])[None, :, None, :, None, :] * scale
-    batch, _, h, w = ycc.shape
-    blocks = ycc.view(batch, 3, h // 8, 8, w // 8, 8)
+    batch, count, height, width = planes.shape
+    blocks = planes.reshape(batch, count, height // 8, 8, width // 8, 8)
+    steps = (table[:, None] * scale[..., None, None]).round().clip(1, None)
     coefficients = torch.einsum("ui,vj,bcyixj->bcyuxv", dct, dct, blocks)
-    steps = steps.clip(1, None)
     coefficients = torch.round(coefficients / steps) * steps
-    ycc = torch.einsum("ui,vj,bcyuxv->bcyixj", dct, dct, coefficients).reshape(batch, 3, h, w)
-    result = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(to_ycc), ycc) / 255
-    result = (result * 255).round() / 255
-    stored = dice.chance(0.6)
-    result = x + stored * (result.clip(0, 1) - x)
-    return result[..., :height, :width]
+    return torch.einsum("ui,vj,bcyuxv->bcyixj", dct, dct, coefficients).reshape(planes.shape)

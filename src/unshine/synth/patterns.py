@@ -4,6 +4,8 @@ Every tile is made from a seed, without any picture: noise of many kinds, cells,
 spots, wood, marble, fabric, print and text.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,12 +26,10 @@ def atlas(rows: int, seed: int = 0) -> Tensor:
     Tensor, (1, 1, rows * TILE, rows * TILE)
         Values in [0, 1].
     """
-    makers = (_fractal, _ridges, _camouflage, _cells, _spots, _stripes, _checks, _wood)
-    makers += (_marble, _fabric, _print, _print, _text, _scribbles, _grain, _smears)
     tiles = []
     for index in range(rows * rows):
         rng = np.random.default_rng((seed, index))
-        tile = makers[index % len(makers)](rng)
+        tile = _MAKERS[index % len(_MAKERS)](rng)
         tiles.append(np.clip(tile, 0, 1).astype(np.float32))
     grid = [np.hstack(tiles[row * rows : (row + 1) * rows]) for row in range(rows)]
     return torch.from_numpy(np.vstack(grid))[None, None]
@@ -67,7 +67,8 @@ def _ridges(rng: np.random.Generator) -> Grey:
 def _camouflage(rng: np.random.Generator) -> Grey:
     field = _noise(rng, rng.uniform(1.8, 3), rng.choice([2, 4, 8]))
     levels = rng.integers(1, 4)
-    return sum(_step(field, t, 0.02) for t in rng.uniform(0.3, 0.7, levels)) / levels
+    steps = [_step(field, t, 0.02) for t in rng.uniform(0.3, 0.7, levels)]
+    return np.mean(steps, axis=0, dtype=np.float32)
 
 
 def _points(rng: np.random.Generator, count: int) -> tuple[Grey, Grey]:
@@ -130,7 +131,7 @@ def _fabric(rng: np.random.Generator) -> Grey:
     x, y = _grid()
     n = rng.integers(16, 50)
     over = np.sin(2 * np.pi * n * x) * np.sin(2 * np.pi * n * y)
-    return 0.5 + 0.3 * over + 0.3 * (_noise(rng, 0.8) - 0.5)
+    return (0.5 + 0.3 * over + 0.3 * (_noise(rng, 0.8) - 0.5)).astype(np.float32)
 
 
 def _canvas(rng: np.random.Generator) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -139,7 +140,7 @@ def _canvas(rng: np.random.Generator) -> tuple[Image.Image, ImageDraw.ImageDraw]
 
 
 def _finish(image: Image.Image) -> Grey:
-    return np.asarray(image, np.float32) / 255
+    return (np.asarray(image, np.float32) / 255).astype(np.float32)
 
 
 def _print(rng: np.random.Generator) -> Grey:
@@ -158,7 +159,7 @@ def _print(rng: np.random.Generator) -> Grey:
         elif kind == 2:
             draw.rounded_rectangle((x, y, x + w, y + h), radius=8, outline=grey, width=4)
         elif kind == 3:
-            corners = rng.integers(0, max(w, h), (rng.integers(3, 7), 2)) + (x, y)
+            corners = rng.integers(0, max(w, h), (rng.integers(3, 7), 2)) + np.array([x, y])
             draw.polygon([(int(a), int(b)) for a, b in corners], fill=grey)
         else:
             draw.text((x, y), _word(rng), fill=grey, font=_font(rng, 18, 70))
@@ -206,3 +207,10 @@ def _font(rng: np.random.Generator, low: int, high: int) -> ImageFont.FreeTypeFo
     font = ImageFont.load_default(float(rng.integers(low, high)))
     assert isinstance(font, ImageFont.FreeTypeFont)
     return font
+
+
+_MAKERS: tuple[Callable[[np.random.Generator], Grey], ...] = (
+    *(_fractal, _ridges, _camouflage, _cells, _spots, _stripes, _checks, _wood),
+    *(_marble, _fabric, _print, _print, _text, _scribbles, _grain, _smears),
+)
+"""What tiles are made by, in turn; packaging counts twice."""

@@ -40,13 +40,16 @@ class Dice:
         self.batch, self.generator, self.device = batch, generator, generator.device
 
     def uniform(self, low: float, high: float, channels: int = 1) -> Tensor:
+        """Evenly between two values."""
         shape = (self.batch, channels, 1, 1)
         return low + (high - low) * torch.rand(shape, generator=self.generator, device=self.device)
 
     def log_uniform(self, low: float, high: float, channels: int = 1) -> Tensor:
+        """Between two positive values, every factor alike."""
         return torch.exp(self.uniform(math.log(low), math.log(high), channels))
 
     def normal(self, channels: int = 1) -> Tensor:
+        """Gaussian, mean 0 and deviation 1."""
         shape = (self.batch, channels, 1, 1)
         return torch.randn(shape, generator=self.generator, device=self.device)
 
@@ -55,6 +58,7 @@ class Dice:
         return (self.uniform(0, 1) < probability).float()
 
     def angle(self) -> Tensor:
+        """Any angle, in radians."""
         return self.uniform(-math.pi, math.pi)
 
 
@@ -95,13 +99,20 @@ class Studio:
         """Make a batch of scenes on the generator's device."""
         dice = Dice(batch, generator)
         surface = self._background(dice)
-        # A quarter of the scenes has nothing glossy at all: there the network must do nothing.
-        glossy = dice.chance(0.78)
+        # A share of the scenes has nothing glossy at all: there the network must do nothing. Bright
+        # plaster in hard light is what it mistakes for gloss most easily.
+        plaster = dice.chance(0.14)
+        glossy = dice.chance(0.82) * (1 - plaster)
         crowd = dice.uniform(0.2, 1)
         for index in range(self.objects):
             present = dice.chance(1) if index == 0 else (dice.uniform(0, 1) < crowd).float()
             surface = self._add_object(dice, surface, present)
-        surface = surface._replace(gloss=surface.gloss * glossy)
+        white = plaster * surface.mask * dice.uniform(0.4, 1)
+        surface = surface._replace(
+            gloss=surface.gloss * glossy,
+            metal=surface.metal * (1 - plaster),
+            albedo=surface.albedo + white * (dice.uniform(0.5, 0.9) - surface.albedo),
+        )
         return self._light(dice, surface)
 
     # Geometry -----------------------------------------------------------------------------------
@@ -189,7 +200,7 @@ class Studio:
         outline = pick * turned + (1 - pick) * star
         height = pick * turned_height + (1 - pick) * star_height
         # Facets: cut by a few planes.
-        cut = dice.chance(0.25)
+        cut = dice.chance(0.15)
         for _ in range(3):
             direction, slope = dice.angle(), dice.uniform(0.1, 1.2)
             ramp = slope * (u * torch.cos(direction) + v * torch.sin(direction))
@@ -219,7 +230,7 @@ class Studio:
         """Albedo: up to three colours mixed by two patterns, often hardly different, often not."""
         base = self._colour(dice, 0.4)
         albedo = base
-        for often in (0.65, 0.35):
+        for often in (0.55, 0.3):
             pattern = self._lookup(dice, u, v, self._texel_scale(dice, 0.15, 1))
             strength = dice.chance(often) * torch.where(
                 dice.uniform(0, 1) < 0.5, dice.uniform(0.7, 1), dice.log_uniform(0.03, 0.7)
@@ -231,10 +242,8 @@ class Studio:
         albedo = self._paint(dice, u, v)
         varied = self._lookup(dice, u, v, self._texel_scale(dice, 0.1, 1)) - 0.5
         roughness = dice.log_uniform(0.015, 0.6)
-        roughness = roughness * torch.exp(
-            varied * dice.uniform(0, 2.5) * dice.chance(0.5)
-        )
-        matte = dice.chance(0.22)
+        roughness = roughness * torch.exp(varied * dice.uniform(0, 2.5) * dice.chance(0.5))
+        matte = dice.chance(0.18)
         patchy = dice.chance(0.2)
         gloss = (1 - matte) * dice.log_uniform(0.5, 2.5)
         gloss = gloss * (1 - patchy * (varied > 0).float())
@@ -286,8 +295,8 @@ class Studio:
         cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
         u, v = (x - cx) * cos + (y - cy) * sin, (y - cy) * cos - (x - cx) * sin
         outline, height = self._outline(dice, u, v)
-        thin = dice.chance(0.2)
-        height = height * (1 - thin * 0.97) + self._relief(dice, u, v, 0.5)
+        thin = dice.chance(0.12)
+        height = height * (1 - thin * 0.97) + self._relief(dice, u, v, 0.4)
         lean = dice.chance(0.3 + 0.5 * float(thin.mean()))
         height = height + lean * (u * dice.normal() * 0.35 + v * dice.normal() * 0.35)
         height = height * size
@@ -344,7 +353,7 @@ class Studio:
         coat_alpha = torch.sqrt(0.0004 + (0.5 * turn).clip(0, 0.15))
         schlick = surface.fresnel + (1 - surface.fresnel) * (1 - facing) ** 5 * (1 - alpha) ** 2
         fresnel = (1 - surface.metal) * schlick + surface.metal * 0.8
-        exaggeration = dice.log_uniform(0.7, 3)
+        exaggeration = dice.log_uniform(0.7, 5)
 
         diffuse_light, specular = self._surroundings(dice, surface, mirror, alpha)
         specular = specular * fresnel

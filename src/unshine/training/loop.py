@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader
 from unshine.errors import UnshineError
 from unshine.networks.three_stage import FAST
 from unshine.networks.three_stage.torch import ThreeStage
+from unshine.networks.weights import load_weights, save_weights
 from unshine.synth.camera import Tuples
 from unshine.training import checkpoints, validation
 from unshine.training.losses import losses
@@ -72,19 +74,21 @@ def train(settings: Settings) -> Path:
     run = _Run(settings, fabric)
     stream = _stream(settings, fabric, run.step)
     settings.output.mkdir(parents=True, exist_ok=True)
+    # A polite kill keeps what was learnt, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic() - run.seconds
     next_validation = run.done()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not fabric.is_global_zero) as bar:
-        task = bar.add_task("training", total=1.0, completed=run.done())
+        task = bar.add_task("training", total=1.0)
         try:
             while run.done() < 1:
-                terms = run.learn(next(stream))
+                run.learn(next(stream))
                 run.seconds = time.monotonic() - started
                 if run.step % 50 == 0:
-                    run.log({name: float(term.detach()) for name, term in terms.items()})
+                    loss = run.log()["total"]
                     rate = run.samples / run.seconds
-                    words = f"{run.samples} samples, {rate:.0f}/s, loss {terms['total'].item():.4f}"
+                    words = f"{run.samples} samples, {rate:.0f}/s, loss {loss:.4f}"
                     bar.update(task, completed=run.done(), description=words)
                 if run.done() >= next_validation:
                     next_validation += 1 / settings.validations
@@ -101,9 +105,10 @@ class _Run:
     def __init__(self, settings: Settings, fabric: Fabric) -> None:
         self.settings, self.fabric = settings, fabric
         self.step, self.samples, self.seconds = 0, 0, 0.0
+        self.recent: list[dict[str, Tensor]] = []
         network = ThreeStage(FAST)
         if settings.init:
-            checkpoints.load_weights(settings.init, network)
+            load_weights(settings.init, network)
         optimiser = torch.optim.AdamW(
             network.parameters(), settings.rate, betas=(0.9, 0.99), weight_decay=0.01
         )
@@ -120,7 +125,7 @@ class _Run:
         seconds = self.fabric.broadcast(self.seconds)
         return float(seconds) / (60 * (self.settings.minutes or 1))
 
-    def learn(self, tuples: Tuples) -> dict[str, Tensor]:
+    def learn(self, tuples: Tuples) -> None:
         """Take one step."""
         rate = self.settings.rate * learning_rate(self.done(), self.step, self.settings.warmup)
         for group in self.optimiser.param_groups:
@@ -128,7 +133,7 @@ class _Run:
         terms = losses(self.model(tuples.image), tuples)
         self.optimiser.zero_grad()
         self.fabric.backward(terms["total"])
-        self.fabric.clip_gradients(self.model, self.optimiser, max_norm=1.0)
+        self.fabric.clip_gradients(self.model, self.optimiser, max_norm=3.0)
         self.optimiser.step()
         self.step += 1
         self.samples += tuples.image.shape[0] * self.fabric.world_size
@@ -137,13 +142,18 @@ class _Run:
         average = list(self.average.values())
         current = [x.detach() for x in self.network.state_dict().values()]
         torch._foreach_lerp_(average, current, 1 - decay)
-        return terms
+        self.recent.append({name: term.detach() for name, term in terms.items()})
 
-    def log(self, terms: dict[str, float]) -> None:
+    def log(self) -> dict[str, float]:
+        """Write the mean losses since the last call to ``log.csv``, and return them."""
+        names = self.recent[0].keys()
+        terms = {n: float(torch.stack([x[n] for x in self.recent]).mean()) for n in names}
+        self.recent.clear()
         if self.fabric.is_global_zero:
             rate = self.optimiser.param_groups[0]["lr"]
             when = {"step": self.step, "samples": self.samples, "seconds": round(self.seconds, 1)}
             _append(self.settings.output / "log.csv", when | {"rate": rate} | terms)
+        return terms
 
     def keep(self) -> None:
         """Validate the averaged weights, and write them, the sheet, the curves, a checkpoint."""
@@ -158,7 +168,7 @@ class _Run:
         _append(folder / "validation.csv", when | scores)
         sheet.save(folder / "sheet.png")
         validation.plot(folder)
-        checkpoints.save_weights(folder / "weights.safetensors", averaged)
+        save_weights(folder / "weights.safetensors", averaged)
         checkpoints.save_checkpoint(folder / "checkpoint", self._tensors(), self._state())
         words = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
         self.fabric.print(f"{self.samples} samples: {words}")
@@ -202,8 +212,8 @@ def learning_rate(done: float, step: int, warmup: int) -> float:
 
 def _fabric(settings: Settings) -> Fabric:
     # torchrun says through the environment how many processes there are; alone there is one.
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    world = int(os.environ.get("WORLD_SIZE", 1))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    world = int(os.environ.get("WORLD_SIZE", "1"))
     precision = settings.precision
     if precision == "auto":
         fast = settings.device != "cpu" and torch.cuda.is_available()
@@ -240,6 +250,7 @@ def _stream(settings: Settings, fabric: Fabric, step: int) -> Iterator[Tuples]:
 
 
 def _one_thread(_: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
 

@@ -10,9 +10,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from unshine import optics
+from unshine.data import mit_intrinsic, pairs
+from unshine.errors import UnshineError
 from unshine.synth import camera, patterns
 from unshine.synth.camera import Tuples
-from unshine.synth.procedural import Scene, Studio
+from unshine.synth.procedural import Studio
 
 SEED = 2_023_000_000
 """Far from every seed of `ProceduralStream`."""
@@ -32,15 +34,15 @@ def tuples() -> Tuples:
     return Tuples(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
-def validate(model: nn.Module, pairs: Path | None = None) -> tuple[dict[str, float], Image.Image]:
+def validate(model: nn.Module, real: Path | None = None) -> tuple[dict[str, float], Image.Image]:
     """Score a model.
 
     Returns
     -------
     scores : dict
         On the synthetic set: PSNR in the highlight region and its gain over the input, and the
-        change (RMS, 8-bit levels) of pictures that have no highlight. With `pairs`, also the
-        highlight-region PSNR gain and the change outside highlights on real pictures.
+        change (RMS, 8-bit levels) of pictures that have no highlight. With a folder of
+        `real` pairs, also the gain on glossy and the change of matte ones.
     sheet : PIL image
         Input, result, truth, highlight map, A, S of some tuples, one a row.
     """
@@ -51,8 +53,10 @@ def validate(model: nn.Module, pairs: Path | None = None) -> tuple[dict[str, flo
         parts = [model(image.to(device)) for image in truth.image.split(8)]
     outputs = [torch.cat([part[k].float().cpu() for part in parts]) for k in range(6)]
     albedo, shading, diffuse, _, clean, highlight = outputs
-    scores = _scores(truth.image, clean, truth.clean, "")
-    scores |= {"diffuse": _scores(truth.image, diffuse, truth.diffuse, "")["highlight"]}
+    scores = _scores(truth.image, clean, truth.clean)
+    scores["diffuse gain"] = _scores(truth.image, diffuse, truth.diffuse)["gain"]
+    if real is not None:
+        scores |= _real(model, real)
     encoded = optics.encode(shading / shading.amax((1, 2, 3), keepdim=True))
     columns = (truth.image, clean, truth.clean, highlight, albedo, encoded)
     sheet = torch.cat([x.expand(-1, 3, -1, -1) for x in columns], 3)[:16]
@@ -62,20 +66,52 @@ def validate(model: nn.Module, pairs: Path | None = None) -> tuple[dict[str, flo
     return scores, Image.fromarray(pixels.numpy())
 
 
-def _scores(image: Tensor, clean: Tensor, truth: Tensor, prefix: str) -> dict[str, float]:
-    region = ((image - truth).amax(1, keepdim=True) > 0.04).expand_as(image)
+def _scores(images: Tensor, results: Tensor, truths: Tensor) -> dict[str, float]:
+    regions = (images - truths).amax(1, keepdim=True) > 0.04
     psnr, gain, change = [], [], []
-    for before, after, target, where in zip(image, clean, truth, region, strict=True):
-        if where.float().mean() > 0.002:
-            psnr.append(_psnr(after[where], target[where]))
-            gain.append(psnr[-1] - _psnr(before[where], target[where]))
-        if where.float().mean() < 0.0005:
-            change.append(float(255 * (after - before).square().mean().sqrt()))
-    return {
-        f"{prefix}highlight": float(np.mean(psnr)),
-        f"{prefix}gain": float(np.mean(gain)),
-        f"{prefix}change": float(np.mean(change)) if change else float("nan"),
-    }
+    for before, after, truth, region in zip(images, results, truths, regions, strict=True):
+        share = float(region.float().mean())
+        where = region.expand_as(before)
+        if share > 0.002:
+            psnr.append(_psnr(after[where], truth[where]))
+            gain.append(psnr[-1] - _psnr(before[where], truth[where]))
+        elif share < 0.0005:
+            change.append(_change(before, after))
+    return {"highlight": _mean(psnr), "gain": _mean(gain), "change": _mean(change)}
+
+
+def _real(model: nn.Module, folder: Path) -> dict[str, float]:
+    """Highlight-region gain of glossy objects, change of those with hardly any highlight."""
+    readers = (mit_intrinsic, pairs)
+    reader = next((reader for reader in readers if reader.find(folder)), None)
+    if reader is None:
+        raise UnshineError(f"{folder} has no MIT Intrinsic objects and no pairs of pictures.")
+    gain, change = [], []
+    for entry in reader.find(folder):
+        example = reader.read(entry)
+        before, truth = (
+            torch.from_numpy(x).permute(2, 0, 1) for x in (example.image, example.diffuse)
+        )
+        with torch.no_grad():
+            image = before[None].to(next(model.parameters()).device)
+            after = model(image).clean[0].float().cpu()
+        mask = torch.from_numpy(example.mask)
+        region = ((before - truth).amax(0) > 0.04) & mask
+        if region.sum() > 0.01 * mask.sum():
+            old, new = (_psnr(x[:, region], truth[:, region]) for x in (before, after))
+            gain.append(new - old)
+        else:
+            change.append(_change(before[:, mask], after[:, mask]))
+    return {"real gain": _mean(gain), "real change": _mean(change)}
+
+
+def _change(before: Tensor, after: Tensor) -> float:
+    """RMS difference in 8-bit levels."""
+    return float(255 * (after - before).square().mean().sqrt())
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
 
 
 def _psnr(a: Tensor, b: Tensor) -> float:

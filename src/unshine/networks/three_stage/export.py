@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 from unshine.networks.three_stage import OUTPUTS, Sizes
 from unshine.networks.three_stage.torch import ThreeStage
+from unshine.networks.weights import load_weights
 
 
 class _Shipped(torch.nn.Module):
@@ -43,6 +44,8 @@ def export_onnx(sizes: Sizes, weights: Path, target: Path, opset: int = 18) -> N
     if weights.resolve().parent != target.resolve().parent:
         raise ValueError(f"{target} must stand beside {weights}, whose tensors it refers to.")
     network = ThreeStage(sizes).eval()
+    # The exporter merges parameters that are equal, as untrained ones may be.
+    load_weights(weights, network)
     free = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
     program = torch.onnx.export(
         _Shipped(network).eval(),

@@ -1,5 +1,6 @@
 """The three-stage network in PyTorch."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -44,6 +45,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
         return x + self.second(F.relu(self.first(F.relu(x))))
 
 
@@ -62,7 +64,7 @@ class EncoderDecoder(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, widths: tuple[int, ...], blocks: int) -> None:
         super().__init__()
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.stem = nn.Conv2d(inputs, widths[0], 4, stride=2, padding=1)
         self.down = nn.ModuleList(nn.Conv2d(wide, deep, 2, stride=2) for wide, deep in pairs)
         # Few channels at half resolution are what costs most: the encoder has no blocks there.
@@ -74,6 +76,7 @@ class EncoderDecoder(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W)."""
         x = self.stem(x)
         skips = []
         for down, encoder in zip(self.down, self.encoder, strict=True):

@@ -1,0 +1,27 @@
+"""What every verb does about missing extras and mistakes that the user can mend."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from unshine.errors import UnshineError
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Run a verb whose libraries an extra brings; say in one line what is wrong, if anything."""
+    try:
+        yield
+    except UnshineError as error:
+        typer.echo(f"unshine: {error}", err=True)
+        raise typer.Exit(1) from None
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("unshine"):
+            raise
+        words = f'{error.name} is missing; install it with: pip install "unshine[{extra}]"'
+        typer.echo(f"unshine: {words}", err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(f"unshine: {error.filename or ''} cannot be used: {error.strerror}.", err=True)
+        raise typer.Exit(1) from None

@@ -1,0 +1,132 @@
+"""The three-stage network: its budget, its beginnings, and its ONNX form."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from unshine import optics
+from unshine.networks.three_stage import FAST, OUTPUTS, Sizes
+from unshine.networks.three_stage.export import export_onnx
+from unshine.networks.three_stage.torch import ThreeStage
+from unshine.networks.weights import load_weights, save_weights
+
+SMALL = Sizes(albedo=(8, 8), shading=(8, 8), refine=(8, 16, 16), tone=(8, 8))
+
+
+def scrambled(sizes: Sizes) -> ThreeStage:
+    """A network in which every weight matters."""
+    torch.manual_seed(0)
+    network = ThreeStage(sizes).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    return network
+
+
+def picture(*shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_fast_is_within_its_budget():
+    network = ThreeStage(FAST)
+    assert sum(p.numel() for p in network.parameters()) <= 5_000_000
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.rand(1, 3, 512, 512))
+    giga_macs_per_megapixel = counter.get_total_flops() / 2e9 / (512 * 512 / 1e6)
+    assert giga_macs_per_megapixel <= 70
+
+
+def test_untrained_it_is_the_identity():
+    image = picture(2, 3, 40, 56)
+    with torch.no_grad():
+        outputs = ThreeStage(FAST)(image)
+    for name in ("albedo", "diffuse", "clean", "ungated"):
+        assert torch.equal(getattr(outputs, name), image)
+    assert outputs.residue.abs().max() < 1e-6
+    assert (outputs.shading == 1).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 77), (33, 64), (130, 95)])
+def test_every_size_comes_back(size):
+    image = picture(1, 3, *size)
+    with torch.no_grad():
+        outputs = scrambled(SMALL)(image)
+    for name, output in zip(OUTPUTS, outputs, strict=False):
+        assert output.shape == (1, 1 if name == "highlight" else 3, *size), name
+        assert output.isfinite().all()
+        assert output.min() >= 0
+
+
+def test_the_residue_is_taken_in_linear_light():
+    image = picture(1, 3, 32, 32)
+    with torch.no_grad():
+        outputs = scrambled(SMALL)(image)
+    product = optics.decode(outputs.albedo) * outputs.shading
+    expected = optics.residue(optics.decode(image), product)
+    assert torch.allclose(outputs.residue, expected, atol=1e-5)
+    assert torch.equal(outputs.specular, outputs.residue.clip(0, None))
+
+
+def test_clean_is_the_input_to_the_last_bit_where_no_highlight_is():
+    network = scrambled(SMALL)
+    image = picture(1, 3, 64, 64)
+    with torch.no_grad():
+        # Spread the map's logits around the value below which it is cut to zero.
+        logits = network(image).logits
+        network.tone.head.weight *= 2 / logits.std()
+        network.tone.head.bias -= network(image).logits.mean() + 2.4
+        outputs = network(image)
+    closed = (outputs.highlight == 0).expand_as(image)
+    assert 0.05 < closed.float().mean() < 0.95
+    assert torch.equal(outputs.clean[closed], image[closed])
+    assert not torch.equal(outputs.clean, image)
+
+
+def test_every_loss_reaches_every_weight_it_should():
+    network = scrambled(SMALL)
+    network(picture(1, 3, 32, 32)).clean.sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (333, 517), (64, 2000)])
+def test_onnx_agrees_with_pytorch(tmp_path: Path, size):
+    network = scrambled(SMALL)
+    weights = tmp_path / "small.safetensors"
+    save_weights(weights, network)
+    load_weights(weights, network)  # float16 rounding is not the question here
+    export_onnx(SMALL, weights, tmp_path / "small.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "small.onnx")
+    image = picture(1, 3, *size)
+    results = session.run(list(OUTPUTS), {"image": image.numpy()})
+    with torch.no_grad():
+        expected = network(image)
+    for name, result in zip(OUTPUTS, results, strict=True):
+        assert np.abs(result - getattr(expected, name).numpy()).max() < 1e-3, name
+
+
+def test_onnx_keeps_no_second_copy_of_the_weights(tmp_path: Path):
+    network = scrambled(SMALL)
+    save_weights(tmp_path / "w.safetensors", network)
+    export_onnx(SMALL, tmp_path / "w.safetensors", tmp_path / "w.onnx")
+    assert b"w.safetensors" in (tmp_path / "w.onnx").read_bytes()
+    (tmp_path / "w.safetensors").rename(tmp_path / "gone")
+    with pytest.raises(Exception, match=r"w\.safetensors"):
+        onnxruntime.InferenceSession(tmp_path / "w.onnx")
+
+
+def test_the_shipped_files_agree():
+    folder = Path(__file__).parents[2] / "src" / "unshine" / "weights"
+    network = ThreeStage(FAST).eval()
+    load_weights(folder / "fast.safetensors", network)
+    session = onnxruntime.InferenceSession(folder / "fast.onnx")
+    image = picture(1, 3, 95, 130)
+    results = session.run(list(OUTPUTS), {"image": image.numpy()})
+    with torch.no_grad():
+        expected = network(image)
+    for name, result in zip(OUTPUTS, results, strict=True):
+        assert np.abs(result - getattr(expected, name).numpy()).max() < 1e-3, name
+    total = sum(f.stat().st_size for f in folder.iterdir() if f.suffix in {".safetensors", ".onnx"})
+    assert total < 24e6
