@@ -98,20 +98,31 @@ class Studio:
     def render(self, batch: int, generator: torch.Generator) -> Scene:
         """Make a batch of scenes on the generator's device."""
         dice = Dice(batch, generator)
-        surface = self._background(dice)
+        # Nothing behind the objects, as in a studio or a cut-out.
+        void = dice.chance(0.28)
+        surface = self._background(dice, void)
         # A share of the scenes has nothing glossy at all: there the network must do nothing. Bright
         # plaster in hard light is what it mistakes for gloss most easily.
-        plaster = dice.chance(0.14)
+        plaster = dice.chance(0.17)
         glossy = dice.chance(0.82) * (1 - plaster)
         crowd = dice.uniform(0.2, 1)
         for index in range(self.objects):
             present = dice.chance(1) if index == 0 else (dice.uniform(0, 1) < crowd).float()
             surface = self._add_object(dice, surface, present)
-        white = plaster * surface.mask * dice.uniform(0.4, 1)
+        # All of it white, or what was bright, with the paint on it.
+        painted = dice.chance(0.6)
+        bright = (surface.albedo.mean(1, keepdim=True) > dice.log_uniform(0.05, 0.5)).float()
+        white = plaster * surface.mask * (painted * bright + (1 - painted) * dice.uniform(0.3, 1))
+        albedo = surface.albedo + white * (dice.uniform(0.5, 0.9) - surface.albedo)
+        # Cut-outs have hard edges.
+        cut = void * dice.chance(0.5)
+        mask = cut * (surface.mask > 0.5).float() + (1 - cut) * surface.mask
+        seen = 1 - cut * (1 - mask)
         surface = surface._replace(
-            gloss=surface.gloss * glossy,
+            mask=mask,
+            gloss=surface.gloss * glossy * seen,
             metal=surface.metal * (1 - plaster),
-            albedo=surface.albedo + white * (dice.uniform(0.5, 0.9) - surface.albedo),
+            albedo=albedo * seen,
         )
         return self._light(dice, surface)
 
@@ -261,7 +272,7 @@ class Studio:
         dx, dy = self._slopes(height)
         return _unit(torch.cat([-dx, -dy, torch.ones_like(dx)], 1))
 
-    def _background(self, dice: Dice) -> _Surface:
+    def _background(self, dice: Dice, void: Tensor) -> _Surface:
         x, y = self._plane(dice)
         u, v = torch.broadcast_tensors(x, y)
         u, v = (c.expand(dice.batch, 1, -1, -1) for c in (u, v))
@@ -274,8 +285,6 @@ class Studio:
         material["albedo"] = far * blurred + (1 - far) * material["albedo"]
         lively = dice.chance(0.4) * (1 - far)
         material["gloss"] = material["gloss"] * lively
-        # A background of nothing at all, as in a studio or a cut-out.
-        void = dice.chance(0.22)
         material["albedo"] = material["albedo"] * (1 - void)
         material["gloss"] = material["gloss"] * (1 - void)
         height = height * (1 - far) * (1 - void)
@@ -351,7 +360,8 @@ class Studio:
         turn = (_dot(dx, dx) + _dot(dy, dy)) * (1 / self.size) ** 2
         alpha = torch.sqrt(surface.roughness**2 + (0.5 * turn).clip(0, 0.15))
         coat_alpha = torch.sqrt(0.0004 + (0.5 * turn).clip(0, 0.15))
-        schlick = surface.fresnel + (1 - surface.fresnel) * (1 - facing) ** 5 * (1 - alpha) ** 2
+        # Rims of height fields are steeper than those of most real things: half of Schlick's term.
+        schlick = surface.fresnel + 0.5 * (1 - facing) ** 5 * (1 - alpha) ** 2
         fresnel = (1 - surface.metal) * schlick + surface.metal * 0.8
         exaggeration = dice.log_uniform(0.7, 5)
 

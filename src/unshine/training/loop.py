@@ -1,6 +1,7 @@
 """The training loop, on Lightning Fabric: a laptop's CPU, one GPU, or many under torchrun."""
 
 import csv
+import logging
 import math
 import os
 import signal
@@ -55,6 +56,10 @@ class Settings:
             raise UnshineError("Say how long to train: --minutes or --samples, one of them.")
         if self.init and self.resume:
             raise UnshineError("--init starts anew and --resume goes on: give one of them.")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise UnshineError(f"There is no device {self.device!r}; choose auto, cpu or cuda.")
+        if self.precision not in ("auto", "bf16", "32"):
+            raise UnshineError(f"There is no precision {self.precision!r}; choose bf16 or 32.")
 
 
 def train(settings: Settings) -> Path:
@@ -214,10 +219,13 @@ def _fabric(settings: Settings) -> Fabric:
     # torchrun says through the environment how many processes there are; alone there is one.
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     world = int(os.environ.get("WORLD_SIZE", "1"))
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise UnshineError("PyTorch finds no CUDA device here; choose --device cpu.")
     precision = settings.precision
     if precision == "auto":
         fast = settings.device != "cpu" and torch.cuda.is_available()
         precision = "bf16" if fast or _cpu_has_bf16() else "32"
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it has nothing to tell here
     fabric = Fabric(
         accelerator=settings.device,
         devices=local,
