@@ -5,7 +5,7 @@ reduced to it, and what the network changed is carried back to the full picture,
 picture itself, so that the photograph keeps its own detail and grain.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -189,6 +189,35 @@ class Remover:
         batch = np.ascontiguousarray(working.transpose(2, 0, 1)[None])
         layers = self._engine(batch, outputs)
         return tuple(layers[name][0].transpose(1, 2, 0) for name in outputs)
+
+
+def remove_classically(
+    method: Callable[[Floats], Floats], image: NDArray[Any], strength: float = 1.0
+) -> NDArray[Any]:
+    """Remove the highlights of a picture by one of `unshine.classical`'s methods.
+
+    Parameters
+    ----------
+    method : callable
+        From linear RGB, H×W×3 in [0, 1], to its diffuse part.
+    image, strength
+        As for `Remover.remove`; the whole picture is worked on at its own size.
+
+    Returns
+    -------
+    ndarray
+        A new array of the same type and shape.
+    """
+    rgb = _colours(image)
+    before = _display(rgb)
+    light = optics.decode(before)
+    after = optics.encode(light + strength * (method(light).clip(0, 1) - light)).clip(0, 1)
+    result = np.array(image)
+    target = result if result.ndim == 2 else result[..., :3]
+    changed = (np.abs(after - before) > 1e-6).any(-1)
+    values = after[changed].mean(-1) if target.ndim == 2 else after[changed]
+    target[changed] = _encoded(values, target.dtype)
+    return result
 
 
 class _Planes:

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from unshine import optics
 from unshine.cli.main import app
 from unshine.remover import Remover
 
@@ -245,3 +246,22 @@ def test_weights_that_cannot_be_used(shell: Shell) -> None:
     assert errors == "unshine: none.onnx: there is no weights file here.\n"
     Path("none.onnx").write_text("no network")
     assert "cannot be loaded" in shell("a.png", "-o", "b.png", status=1)
+
+
+def test_a_classical_method_instead_of_the_network(tmp_path: Path) -> None:
+    shading = np.linspace(0.3, 0.9, 60)[None, :, None]
+    diffuse = shading * np.ones((50, 1, 1)) * [0.6, 0.25, 0.1]
+    light = diffuse.copy()
+    light[20:30, 20:35] += 0.3
+    pixels, truth = (np.rint(255 * optics.encode(x)).astype(np.uint8) for x in (light, diffuse))
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    command = ["remove", str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png")]
+    assert CliRunner().invoke(app, [*command, "--method", "shen2013"]).exit_code == 0
+    result = np.asarray(Image.open(tmp_path / "out.png"))
+    before, after = (np.abs(x.astype(int) - truth).mean() for x in (pixels, result))
+    assert after < 0.5 * before
+    unknown = CliRunner().invoke(app, [*command, "--method", "tan1905", "--overwrite"])
+    assert unknown.exit_code == 1
+    assert "tan2005" in unknown.stderr
+    layers = CliRunner().invoke(app, [*command, "--method", "shen2013", "--save", "albedo"])
+    assert layers.exit_code == 2

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Fail = Callable[[object], None]
 """Reports one input that failed."""
+
+Clean = Callable[[Any, float], Any]
+"""From pixels and a strength to pixels without highlights."""
 
 LAYERS = ("albedo", "shading", "diffuse", "specular", "mask")
 
@@ -52,6 +55,10 @@ def remove(
     weights: Annotated[
         Path | None, typer.Option(help="Other weights than the shipped ones (ONNX).")
     ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A classical method, such as shen2013, instead."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that exist.")
     ] = False,
@@ -66,6 +73,8 @@ def remove(
             f"there is no layer {unknown[0]!r}; choose from {', '.join(LAYERS)}.",
             param_hint="--save",
         )
+    if method and names:
+        raise typer.BadParameter("classical methods have no layers.", param_hint="--save")
 
     failures = 0
 
@@ -82,21 +91,27 @@ def remove(
         try:
             if several:
                 out.mkdir(parents=True, exist_ok=True)
-            from unshine.remover import Remover
+            clean: Clean
+            if method:
+                clean, remover = _classical(method), None
+            else:
+                from unshine.remover import Remover
 
-            remover = Remover(engine, device, weights)
+                remover = Remover(engine, device, weights)
+                clean = remover.remove
         except UnshineError as error:
             fail(error)
             raise typer.Exit(1) from None
         except ImportError as error:
-            fail(f"{error.name} is missing; install it with: pip install {error.name}")
+            package = '"unshine[bench]"' if method else error.name
+            fail(f"{error.name} is missing; install it with: pip install {package}")
             raise typer.Exit(1) from None
         except OSError as error:
             fail(f"{out}: the folder cannot be made ({error.strerror}).")
             raise typer.Exit(1) from None
     for job in _progress(jobs):
         try:
-            _run(job, remover, strength, overwrite)
+            _run(job, clean, remover, strength, overwrite)
         except UnshineError as error:
             fail(error)
         except MemoryError:
@@ -186,7 +201,20 @@ def _jobs(
             yield Job(source, target, layers)
 
 
-def _run(job: Job, remover: "Remover", strength: float, overwrite: bool) -> None:
+def _classical(name: str) -> Clean:
+    from functools import partial
+
+    from unshine.classical import METHODS
+    from unshine.remover import remove_classically
+
+    if name not in METHODS:
+        raise UnshineError(f"There is no method {name!r}; choose from {', '.join(METHODS)}.")
+    return partial(remove_classically, METHODS[name])
+
+
+def _run(
+    job: Job, clean: Clean, remover: "Remover | None", strength: float, overwrite: bool
+) -> None:
     """Read one picture, remove its highlights and write the result and the layers."""
     from dataclasses import replace
 
@@ -197,8 +225,8 @@ def _run(job: Job, remover: "Remover", strength: float, overwrite: bool) -> None
 
     still = stills.read(job.source)
     stills.format_of(job.target)  # before the work is done, not after
-    clean = replace(still, pixels=remover.remove(still.pixels, strength))
-    if job.layers:
+    result = replace(still, pixels=clean(still.pixels, strength))
+    if job.layers and remover:
         layers = remover.decompose(still.pixels)
         for name, path in job.layers.items():
             layer = layers.highlight if name == "mask" else getattr(layers, name)
@@ -209,7 +237,7 @@ def _run(job: Job, remover: "Remover", strength: float, overwrite: bool) -> None
             profile = None if name == "mask" else still.icc_profile
             stills.write(stills.Still(pixels, icc_profile=profile), path, overwrite)
     # Last, so that a result which is there means that all of it is there.
-    stills.write(clean, job.target, overwrite)
+    stills.write(result, job.target, overwrite)
 
 
 def _progress(jobs: list[Job]) -> Iterable[Job]:

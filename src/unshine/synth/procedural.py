@@ -103,14 +103,14 @@ class Studio:
         surface = self._background(dice, void)
         # A share of the scenes has nothing glossy at all: there the network must do nothing. Bright
         # plaster in hard light is what it mistakes for gloss most easily.
-        plaster = dice.chance(0.17)
+        plaster = dice.chance(0.27)
         glossy = dice.chance(0.82) * (1 - plaster)
         crowd = dice.uniform(0.2, 1)
         for index in range(self.objects):
             present = dice.chance(1) if index == 0 else (dice.uniform(0, 1) < crowd).float()
             surface = self._add_object(dice, surface, present)
         # All of it white, or what was bright, with the paint on it.
-        painted = dice.chance(0.6)
+        painted = dice.chance(0.75)
         bright = (surface.albedo.mean(1, keepdim=True) > dice.log_uniform(0.05, 0.5)).float()
         white = plaster * surface.mask * (painted * bright + (1 - painted) * dice.uniform(0.3, 1))
         albedo = surface.albedo + white * (dice.uniform(0.5, 0.9) - surface.albedo)
@@ -297,7 +297,7 @@ class Studio:
 
     def _add_object(self, dice: Dice, behind: _Surface, present: Tensor) -> _Surface:
         x, y = self._plane(dice)
-        size = dice.log_uniform(0.15, 1.6)
+        size = dice.log_uniform(0.15, 2)
         reach = (0.9 - 0.3 * size).clip(0.2, 1)
         cx, cy = (dice.uniform(-1, 1) * reach for _ in range(2))
         angle = dice.angle() * torch.where(dice.uniform(0, 1) < 0.6, 0.1, 1.0)
@@ -360,8 +360,8 @@ class Studio:
         turn = (_dot(dx, dx) + _dot(dy, dy)) * (1 / self.size) ** 2
         alpha = torch.sqrt(surface.roughness**2 + (0.5 * turn).clip(0, 0.15))
         coat_alpha = torch.sqrt(0.0004 + (0.5 * turn).clip(0, 0.15))
-        # Rims of height fields are steeper than those of most real things: half of Schlick's term.
-        schlick = surface.fresnel + 0.5 * (1 - facing) ** 5 * (1 - alpha) ** 2
+        # Rims of height fields are steeper than those of most real things: a quarter of Schlick's.
+        schlick = surface.fresnel + 0.25 * (1 - facing) ** 5 * (1 - alpha) ** 2
         fresnel = (1 - surface.metal) * schlick + surface.metal * 0.8
         exaggeration = dice.log_uniform(0.7, 5)
 

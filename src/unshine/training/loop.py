@@ -225,7 +225,8 @@ def _fabric(settings: Settings) -> Fabric:
     if precision == "auto":
         fast = settings.device != "cpu" and torch.cuda.is_available()
         precision = "bf16" if fast or _cpu_has_bf16() else "32"
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it has nothing to tell here
+    for name in ("lightning.fabric", "lightning.pytorch"):  # which of them speaks, varies
+        logging.getLogger(name).setLevel(logging.WARNING)
     fabric = Fabric(
         accelerator=settings.device,
         devices=local,

@@ -1,0 +1,1 @@
+"""One honest benchmark: protocols, metrics, methods, tables, report."""

@@ -1,0 +1,168 @@
+"""PSNR, SSIM and CIEDE2000, over the whole picture and over parts of it.
+
+The *highlight region* is where, inside the object, the largest channel of (input − truth) exceeds
+0.04 in display values; *outside* is the rest of the object.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.color import deltaE_ciede2000, xyz2lab
+from skimage.metrics import structural_similarity
+
+from unshine import optics
+from unshine.data.item import Floats, Mask
+
+HIGHLIGHT = 0.04
+PERFECT = 100.0
+"""PSNR in dB of pictures that are equal, so that averages stay finite."""
+WINDOW = 11
+BORDER = WINDOW // 2
+
+REGIONS = ("whole", "object", "highlight", "outside")
+METRICS = ("psnr", "ssim", "ciede2000")
+COLUMNS = tuple(f"{metric}_{region}" for region in REGIONS for metric in METRICS)
+
+# Linear light with sRGB's primaries and white to CIE XYZ (IEC 61966-2-1).
+TO_XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
+
+
+def psnr(result: Floats, truth: Floats, where: Mask | None = None) -> float:
+    """Peak signal-to-noise ratio in dB for a data range of 1.
+
+    Parameters
+    ----------
+    result, truth : array, (H, W, 3)
+    where : array of bool, (H, W), optional
+        The pixels that count, all their channels.
+
+    Returns
+    -------
+    float
+        At most `PERFECT`; NaN where no pixel counts.
+    """
+    error = np.square(result.astype(np.float64) - truth)
+    if where is not None:
+        error = error[where]
+    if not error.size:
+        return np.nan
+    mean = error.mean()
+    return PERFECT if mean == 0 else float(min(-10 * np.log10(mean), PERFECT))
+
+
+def ssim_map(result: Floats, truth: Floats) -> NDArray[np.float64] | None:
+    """Structural similarity around each pixel, mean of the channels.
+
+    Gaussian window of 11×11 with σ 1.5, data range 1, population covariance (Wang et al. 2004).
+
+    Returns
+    -------
+    array, (H − 10, W − 10), or None
+        Without the border where the window sticks out; None where nothing else is left.
+    """
+    if min(truth.shape[:2]) < WINDOW:
+        return None
+    _, full = structural_similarity(
+        result.astype(np.float64),
+        truth.astype(np.float64),
+        channel_axis=2,
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )
+    inner: NDArray[np.float64] = full[BORDER:-BORDER, BORDER:-BORDER].mean(axis=2)
+    return inner
+
+
+def ciede2000_map(result: Floats, truth: Floats, linear: bool = False) -> NDArray[np.float64]:
+    """Colour difference ΔE₀₀ of each pixel, (H, W).
+
+    Parameters
+    ----------
+    result, truth : array, (H, W, 3)
+        Display values (power 2.2), or linear light if `linear`; sRGB's primaries, D65.
+    """
+    lab = []
+    for values in (result, truth):
+        light = values if linear else optics.decode(values)
+        lab.append(xyz2lab(light.astype(np.float64) @ TO_XYZ.T))
+    difference: NDArray[np.float64] = deltaE_ciede2000(*lab)
+    return difference
+
+
+def highlight_region(image: Floats, truth: Floats, mask: Mask, linear: bool = False) -> Mask:
+    """Where a highlight is visible, (H, W)."""
+    return mask & (_excess(image, truth, linear) > HIGHLIGHT)
+
+
+def highlight_strength(
+    image: Floats, truth: Floats, mask: Mask, linear: bool = False
+) -> tuple[float, float]:
+    """How much highlight a picture has.
+
+    Returns
+    -------
+    area : float
+        Share of the object that the highlight region covers.
+    strength : float
+        Mean of the largest channel of (input − truth) there, in display values; 0 without any.
+    """
+    excess = _excess(image, truth, linear)
+    region = mask & (excess > HIGHLIGHT)
+    strength = float(excess[region].mean()) if region.any() else 0.0
+    return float(region.sum() / max(mask.sum(), 1)), strength
+
+
+def scores(
+    result: Floats, image: Floats, truth: Floats, mask: Mask, linear: bool = False
+) -> dict[str, float]:
+    """All metrics of a result over all regions, under the names of `COLUMNS`.
+
+    Parameters
+    ----------
+    result, image, truth : array, (H, W, 3)
+        A method's result, its input and what it should be; the result is clipped to [0, 1].
+    mask : array of bool, (H, W)
+        The object.
+    linear : bool
+        Whether the values are linear light; PSNR and SSIM are taken of the values as they are.
+
+    Returns
+    -------
+    dict
+        NaN where a region is empty, and for SSIM where a picture has no 11×11 window.
+    """
+    result = np.clip(result, 0, 1)
+    highlight = highlight_region(image, truth, mask, linear)
+    regions = {
+        "whole": np.ones_like(mask),
+        "object": mask,
+        "highlight": highlight,
+        "outside": mask & ~highlight,
+    }
+    similarity = ssim_map(result, truth)
+    colour = ciede2000_map(result, truth, linear)
+    found = {}
+    for name, where in regions.items():
+        inner = where[BORDER:-BORDER, BORDER:-BORDER]
+        found[f"psnr_{name}"] = psnr(result, truth, where)
+        found[f"ssim_{name}"] = np.nan if similarity is None else _mean(similarity, inner)
+        found[f"ciede2000_{name}"] = _mean(colour, where)
+    return found
+
+
+def _excess(image: Floats, truth: Floats, linear: bool) -> Floats:
+    if linear:
+        image, truth = optics.encode(image), optics.encode(truth)
+    return np.asarray((image - truth).max(axis=2))
+
+
+def _mean(values: NDArray[np.float64], where: Mask) -> float:
+    return float(values[where].mean()) if where.any() else np.nan

@@ -1,0 +1,54 @@
+"""Classical highlight removal, from before networks: one file a paper, one function a file.
+
+Every ``remove(image)`` takes linear RGB, (H, W, 3) floating point in [0, 1] under white light, and
+returns the diffuse image of the same type. They all assume I = D + s·(1, 1, 1).
+
+>>> import numpy as np
+>>> from unshine.classical import METHODS
+>>> METHODS["shen2013"](np.zeros((4, 5, 3))).shape
+(4, 5, 3)
+"""
+
+from collections.abc import Callable
+
+from unshine.classical import (
+    akashi2016,
+    kim2013,
+    shen2009,
+    shen2013,
+    son2020,
+    souza2018,
+    tan2005,
+    yamamoto2019,
+    yang2010,
+    yoon2006,
+)
+from unshine.classical._image import Floats
+
+METHODS: dict[str, Callable[[Floats], Floats]] = {
+    "tan2005": tan2005.remove,
+    "yoon2006": yoon2006.remove,
+    "shen2009": shen2009.remove,
+    "yang2010": yang2010.remove,
+    "kim2013": kim2013.remove,
+    "shen2013": shen2013.remove,
+    "akashi2016": akashi2016.remove,
+    "souza2018": souza2018.remove,
+    "yamamoto2019": yamamoto2019.remove,
+    "son2020": son2020.remove,
+}
+"""Each method by name, oldest first; yamamoto2019 refines the result of shen2013."""
+
+TITLES = {
+    "tan2005": "Tan & Ikeuchi 2005",
+    "yoon2006": "Yoon et al. 2006",
+    "shen2009": "Shen & Cai 2009",
+    "yang2010": "Yang et al. 2010",
+    "kim2013": "after Kim et al. 2013",
+    "shen2013": "Shen & Zheng 2013",
+    "akashi2016": "Akashi & Okatani 2016",
+    "souza2018": "Souza et al. 2018",
+    "yamamoto2019": "Yamamoto & Nakazawa 2019, on Shen 2013",
+    "son2020": "after Son et al. 2020",
+}
+"""What tables call them; "after" marks descriptions that could not be checked against the paper."""

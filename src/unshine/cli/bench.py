@@ -1,0 +1,152 @@
+"""`unshine bench`: score methods on a dataset; tables and a report."""
+
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from unshine.cli.extras import needs
+from unshine.errors import UnshineError
+
+if TYPE_CHECKING:
+    from unshine.bench.run import Row
+
+
+def bench(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA", help="Folder of a dataset or of pairs; or an SSHR list file."
+        ),
+    ],
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--methods",
+            "-m",
+            metavar="NAME",
+            help="all, unshine, or a classical method such as shen2013; may be repeated, or"
+            " several with commas.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for the results [bench/DATA].")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="How to score, e.g. sshr-tshrnet; found from the data if left out."),
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Folder of truths, if DATA is a folder of images.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Other weights for unshine than the shipped ones.")
+    ] = None,
+    onnx: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Somebody's network, 1×3×H×W in and out."),
+    ] = None,
+    symmetric: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="That network's values are in [-1, 1]."),
+    ] = None,
+    predictions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="Somebody's results, named as the pictures."),
+    ] = None,
+    on_error: Annotated[
+        Literal["refuse", "skip"],
+        typer.Option(
+            help="What to do about a picture that cannot be scored: stop, or leave it out for all"
+            " methods and say so."
+        ),
+    ] = "refuse",
+    pictures: Annotated[
+        int, typer.Option(min=0, help="How many pictures to show in the report.")
+    ] = 50,
+    jobs: Annotated[
+        int | None, typer.Option("-j", "--jobs", min=1, help="Processes [one a processor].")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start anew where results exist.")
+    ] = False,
+) -> None:
+    """Score methods on a dataset; write results.csv, table.md and report.html.
+
+    Stopped runs go on where they were. Exit status: 0 all scored, 1 something could not be scored
+    (named), 2 wrong usage.
+    """
+    networks = dict(_named(text, "--onnx") for text in onnx or [])
+    folders = dict(_named(text, "--predictions") for text in predictions or [])
+    names = [name for text in methods or [] for name in text.split(",") if name]
+    if not names and not networks and not folders:
+        names = ["all"]
+    out = out or Path("bench") / data.resolve().stem
+    command = shlex.join(["unshine", *sys.argv[1:]])
+    with needs("bench"):
+        from unshine.bench import methods as method_rows
+        from unshine.bench import protocols, report, run, tables
+
+        try:
+            chosen, entries = protocols.choose(data, protocol, truth)
+            wanted, missing = method_rows.choose(names, weights, networks, folders, symmetric)
+            run.prepare(out, data, chosen, overwrite)
+        except UnshineError as error:
+            raise typer.BadParameter(str(error)) from None
+        workers = jobs or _processors()
+
+        # The input first: what cannot be read is known before hours of work.
+        reading = run.score(chosen, entries, wanted[:1], out, workers, pictures)
+        rows = list(_progress(reading, len(entries), "Reading"))
+        broken = {row.picture: row.error for row in rows if row.error}
+        for picture, reason in broken.items():
+            _complain(f"{picture}: {reason}")
+        if broken and on_error == "refuse":
+            raise UnshineError(
+                f"{len(broken)} of {len(entries)} pictures cannot be scored; mend them, or leave"
+                " them out with --on-error skip."
+            )
+        if len(broken) == len(entries):
+            raise UnshineError(f"{data}: not one picture can be scored.")
+        entries = [entry for entry in entries if entry.name not in broken]
+        scoring = run.score(chosen, entries, wanted, out, workers, pictures)
+        rows = list(_progress(scoring, len(wanted) * len(entries), "Scoring"))
+        skip = on_error == "skip"
+        summary = tables.summarise(chosen, rows, wanted, missing, broken, skip)
+        report.write(out, summary, rows, command)
+    typer.echo((out / report.TABLE).read_text())
+    typer.echo(f"Written: {out / run.RESULTS}, {out / report.TABLE}, {out / report.REPORT}")
+    for method, reason in summary.failures.items():
+        _complain(f"{method} {reason}")
+    if summary.failures or summary.left_out:
+        raise typer.Exit(1)
+
+
+def _named(text: str, option: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise typer.BadParameter(f"{text!r} is not NAME=PATH.", param_hint=option)
+    return name, Path(path)
+
+
+def _processors() -> int:
+    from unshine.engines.onnx import available_cpus
+
+    return available_cpus()
+
+
+def _complain(sentence: str) -> None:
+    sys.stderr.write(f"unshine: {sentence}\n")
+
+
+def _progress(rows: Iterable["Row"], total: int, title: str) -> Iterable["Row"]:
+    """Show a bar on a terminal."""
+    if not sys.stderr.isatty():
+        return rows
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(rows, title, total, console=Console(stderr=True))

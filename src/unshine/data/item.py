@@ -1,0 +1,125 @@
+"""What every reader returns, and how a picture becomes an array."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from unshine.errors import UnshineError
+from unshine.io import stills
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+ENDINGS = tuple(stills.FORMATS)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One example on disk, not yet read; small, so that it travels between processes."""
+
+    name: str
+    """Unique in its dataset; parts are separated by slashes."""
+    files: dict[str, Path]
+    """What is in which file; these need not exist."""
+    gain: float = 1.0
+    """Factor on the specular light, for datasets that store it separately and linear."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture and its truth, all (H, W, 3) float32 in [0, 1] and of one size."""
+
+    name: str
+    image: Floats
+    diffuse: Floats
+    """The picture without its highlights."""
+    mask: Mask = field(repr=False)
+    """The object, (H, W); all of the frame where the dataset has no mask."""
+    tone_corrected: Floats | None = None
+    """`diffuse` in the tone of the image, where the dataset has it."""
+    linear: bool = False
+    """Whether the values are linear light instead of display values."""
+    stored_size: tuple[int, int] = (0, 0)
+    """Height and width on disk."""
+
+
+def picture(path: Path) -> Floats:
+    """Read a picture as (H, W, 3) float32 in [0, 1], as stored; 16 bits a channel count fully.
+
+    Raises
+    ------
+    UnshineError
+        If there is no readable picture.
+    """
+    deep = _sixteen_bit_colour(path)
+    pixels: NDArray[Any] = stills.read(path).pixels if deep is None else deep
+    values: Floats = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
+
+
+def mask(path: Path) -> Mask:
+    """Read a mask as (H, W), true where the picture is brighter than half."""
+    return picture(path).mean(axis=2) > 0.5
+
+
+def example(
+    name: str,
+    image: Floats,
+    diffuse: Floats,
+    mask: Mask | None = None,
+    tone_corrected: Floats | None = None,
+    linear: bool = False,
+) -> Example:
+    """Make an `Example`, or say which of its pictures has another size than the image."""
+    height, width = image.shape[:2]
+    for kind, part in (("truth", diffuse), ("mask", mask), ("tone", tone_corrected)):
+        if part is not None and part.shape[:2] != (height, width):
+            raise UnshineError(
+                f"{name}: its {kind} is {part.shape[1]}×{part.shape[0]} and the image"
+                f" {width}×{height}; both must have one size."
+            )
+    if mask is None:
+        mask = np.ones((height, width), np.bool_)
+    elif not mask.any():
+        raise UnshineError(f"{name}: its mask is empty; remove it to score the whole picture.")
+    return Example(name, image, diffuse, mask, tone_corrected, linear, (height, width))
+
+
+def pictures(folder: Path) -> dict[str, Path]:
+    """All pictures directly in a folder by their names without ending, sorted.
+
+    Raises
+    ------
+    UnshineError
+        If two pictures differ in their endings alone.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file():
+            if path.stem in found:
+                raise UnshineError(f"{path}: {found[path.stem].name} has the same name.")
+            found[path.stem] = path
+    return found
+
+
+def _sixteen_bit_colour(path: Path) -> NDArray[np.uint16] | None:
+    """Read a 16-bit colour PNG, (H, W, 3); None for any other file.
+
+    Pillow unpacks such files to 8 bits, the more significant ones. Telling it that the two bytes
+    of a value are stored the other way round yields the less significant ones.
+    """
+    halves = []
+    try:
+        for order in ("RGB;16B", "RGB;16L"):
+            with Image.open(path, formats=["PNG"]) as file:
+                if not file.tile or file.tile[0].args != "RGB;16B":
+                    return None
+                file.tile = [file.tile[0]._replace(args=order)]
+                halves.append(np.asarray(file).astype(np.uint16))
+    except Exception:  # whatever is wrong with the file, the common reader says it
+        return None
+    return np.bitwise_or(halves[0] << 8, halves[1], dtype=np.uint16)
