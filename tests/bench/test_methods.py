@@ -152,3 +152,12 @@ def test_versions_follow_the_files(tmp_path):
     before = only(predictions={"b": tmp_path}).version
     Image.new("RGB", (20, 20)).save(tmp_path / "m_1.png")
     assert before != only(predictions={"b": tmp_path}).version
+
+
+def test_tensors_beside_the_graph_count_as_its_version(tmp_path):
+    (tmp_path / "own.onnx").write_bytes(b"graph")
+    (tmp_path / "own.safetensors").write_bytes(b"one")
+    own = methods.Method("unshine", "Unshine", "unshine", tmp_path / "own.onnx")
+    before = own.version
+    (tmp_path / "own.safetensors").write_bytes(b"two")
+    assert own.version != before

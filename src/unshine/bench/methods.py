@@ -44,6 +44,13 @@ class Method:
             files = sorted(path for path in self.source.rglob("*") if path.is_file())
             stamps = [f"{path}{path.stat().st_size}{path.stat().st_mtime_ns}" for path in files]
             return sha256("\n".join(stamps).encode()).hexdigest()[:16]
+        if self.kind == "unshine":
+            from unshine.engines.onnx import DEFAULT_WEIGHTS
+
+            # The tensors may stand in a file beside the graph.
+            path = self.source or DEFAULT_WEIGHTS
+            parts = sorted(path.parent.glob(f"{path.stem}.*"))
+            return sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:16]
         if self.source:
             return sha256(self.source.read_bytes()).hexdigest()[:16] + str(self.symmetric)
         return __version__

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -55,7 +56,7 @@ class ProceduralStream(IterableDataset[Tuples]):
                     pool = Scene(*(x[-8 * self.batch :] for x in pool))
                     order = torch.randperm(8 * self.batch, generator=generator, device=self.device)
                     scenes = Scene(*(x[order[: self.batch]] for x in pool))
-                scenes = _turned(scenes, generator)
+                scenes = _framed(scenes, generator)
                 tuples = camera.develop(scenes, generator)
             yield tuples
 
@@ -64,12 +65,26 @@ def _joined(a: Scene, b: Scene) -> Scene:
     return Scene(*(torch.cat(pair) for pair in zip(a, b, strict=True)))
 
 
-def _turned(scene: Scene, generator: torch.Generator) -> Scene:
-    """Mirror or turn all layers together; most pictures stay upright, as light comes from above."""
-    flip, turn = torch.rand(2, generator=generator, device=generator.device).tolist()
+def _framed(scene: Scene, generator: torch.Generator) -> Scene:
+    """Mirror, turn and come closer to a batch of scenes, all layers together.
+
+    Most pictures stay upright, as light comes from above. Closer views are enlarged: a photograph
+    of many pixels is softer, pixel by pixel, than a rendered scene, and a network that has only
+    seen crisp paint takes soft white paint for a highlight.
+    """
+    flip, turn, closer, zoom, top, left = torch.rand(
+        6, generator=generator, device=generator.device
+    ).tolist()
+    size = scene.albedo.shape[-1]
+    seen = size if closer < 0.35 else round(size * 3.5**-zoom)
+    first, second = (round(place * (size - seen)) for place in (top, left))
 
     def move(x: Tensor) -> Tensor:
         x = x.flip(-1) if flip < 0.5 else x
-        return x.rot90(int(turn * 20), (-2, -1)) if turn < 0.2 else x
+        x = x.rot90(int(turn * 20), (-2, -1)) if turn < 0.2 else x
+        if seen == size:
+            return x
+        x = x[..., first : first + seen, second : second + seen]
+        return F.interpolate(x, size=(size, size), mode="bilinear")
 
     return Scene(*(move(x) for x in scene))
