@@ -93,8 +93,10 @@ def _exposure(dice: Dice, scene: Scene) -> Tensor:
     reference = torch.quantile(brightest, 0.95, dim=1).view(-1, 1, 1, 1)
     kind = dice.uniform(0, 1)
     target = dice.log_uniform(0.3, 1.1)
-    target = torch.where(kind < 0.2, dice.log_uniform(0.05, 0.3), target)
-    target = torch.where(kind > 0.92, dice.uniform(1.1, 1.7), target)
+    target = torch.where(kind < 0.18, dice.log_uniform(0.05, 0.3), target)
+    # White that is as bright as a picture can be is the hardest to tell from gloss.
+    target = torch.where(kind > 0.45, dice.uniform(0.75, 1.1), target)
+    target = torch.where(kind > 0.93, dice.uniform(1.1, 1.7), target)
     return target / reference.clip(0.02, None)
 
 

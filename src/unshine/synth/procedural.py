@@ -102,18 +102,22 @@ class Studio:
         void = dice.chance(0.28)
         surface = self._background(dice, void)
         # A share of the scenes has nothing glossy at all: there the network must do nothing. Bright
-        # plaster in hard light is what it mistakes for gloss most easily.
+        # plaster in hard light, and white that shows between paint, are what it mistakes for gloss
+        # most easily.
         plaster = dice.chance(0.27)
         glossy = dice.chance(0.82) * (1 - plaster)
         crowd = dice.uniform(0.2, 1)
         for index in range(self.objects):
             present = dice.chance(1) if index == 0 else (dice.uniform(0, 1) < crowd).float()
             surface = self._add_object(dice, surface, present)
-        # All of it white, or what was bright, with the paint on it.
-        painted = dice.chance(0.75)
-        bright = (surface.albedo.mean(1, keepdim=True) > dice.log_uniform(0.05, 0.5)).float()
-        white = plaster * surface.mask * (painted * bright + (1 - painted) * dice.uniform(0.3, 1))
-        albedo = surface.albedo + white * (dice.uniform(0.5, 0.9) - surface.albedo)
+        painted = torch.where(plaster > 0, dice.chance(0.75), dice.chance(0.15))
+        x, y = self._plane(dice)
+        gaps = self._lookup(dice, x, y, self._texel_scale(dice, 0.08, 0.6)) > 0.5
+        bright = surface.albedo.mean(1, keepdim=True) > dice.log_uniform(0.05, 0.4)
+        bare = torch.where(dice.chance(0.5) > 0, bright, gaps).float()
+        all_over = plaster * dice.uniform(0.3, 1)
+        white = surface.mask * (painted * bare + (1 - painted) * all_over)
+        albedo = surface.albedo + white * (dice.uniform(0.55, 0.92) - surface.albedo)
         # Cut-outs have hard edges.
         cut = void * dice.chance(0.5)
         mask = cut * (surface.mask > 0.5).float() + (1 - cut) * surface.mask
