@@ -15,6 +15,7 @@ WEIGHTS = {
     "diffuse": 1.0,
     "ungated": 2.0,
     "clean": 1.0,
+    "colour": 2.0,
     "edges": 1.0,
     "highlight": 0.2,
 }
@@ -55,6 +56,8 @@ def losses(outputs: Outputs, truth: Tuples) -> dict[str, Tensor]:
         "diffuse": _mean((outputs.diffuse - truth.diffuse).abs(), half_bold),
         "ungated": _mean((outputs.ungated - truth.clean).abs(), bold),
         "clean": _mean((outputs.clean - truth.clean).abs(), weight),
+        # Grey where colour should be is the error that people notice first.
+        "colour": _mean(_without_grey(outputs.ungated - truth.clean).abs(), bold),
         "edges": _edges(outputs.ungated - truth.clean, bold),
         # The gate has its own truth: one that learns only through the picture's error closes,
         # and a closed gate passes no gradient to open it again.
@@ -66,6 +69,11 @@ def losses(outputs: Outputs, truth: Tuples) -> dict[str, Tensor]:
 
 def _mean(error: Tensor, weight: Tensor) -> Tensor:
     return (error * weight).mean()
+
+
+def _without_grey(error: Tensor) -> Tensor:
+    """What is left of an error without its mean over the colours."""
+    return error - error.mean(1, keepdim=True)
 
 
 def _edges(error: Tensor, weight: Tensor) -> Tensor:
