@@ -104,13 +104,13 @@ class Studio:
         # A share of the scenes has nothing glossy at all: there the network must do nothing. Bright
         # plaster in hard light, and white that shows between paint, are what it mistakes for gloss
         # most easily.
-        plaster = dice.chance(0.27)
+        plaster = dice.chance(0.38)
         glossy = dice.chance(0.82) * (1 - plaster)
         crowd = dice.uniform(0.2, 1)
         for index in range(self.objects):
             present = dice.chance(1) if index == 0 else (dice.uniform(0, 1) < crowd).float()
             surface = self._add_object(dice, surface, present)
-        painted = torch.where(plaster > 0, dice.chance(0.75), dice.chance(0.15))
+        painted = torch.where(plaster > 0, dice.chance(0.8), dice.chance(0.2))
         x, y = self._plane(dice)
         gaps = self._lookup(dice, x, y, self._texel_scale(dice, 0.08, 0.6)) > 0.5
         bright = surface.albedo.mean(1, keepdim=True) > dice.log_uniform(0.05, 0.4)

@@ -17,7 +17,7 @@ WEIGHTS = {
     "clean": 1.0,
     "colour": 2.0,
     "edges": 1.0,
-    "highlight": 0.2,
+    "highlight": 0.5,
 }
 """How much each term counts in the total."""
 
