@@ -10,6 +10,10 @@ from torch import Tensor, nn
 from unshine import optics
 from unshine.networks.three_stage import Sizes
 
+CAUTION = 1.5
+"""How sure the network must be: nothing changes where it gives a highlight less than
+``CAUTION / (1.1 + CAUTION)``, and all that it would change is changed from about 0.96 on."""
+
 
 class Outputs(NamedTuple):
     """What the network says about a picture; the shipped models return the first six."""
@@ -137,11 +141,11 @@ class ThreeStage(nn.Module):
         # Stage 2.
         change = self.refine(torch.cat([coarse, image], 1)).float()
         diffuse = image + change
-        # Stage 3. The highlight map is squashed a little beyond [0, 1] and cut, so that it reaches
-        # exactly 0, where the picture passes untouched to the last bit.
+        # Stage 3. The highlight map is stretched beyond [0, 1] and cut, so that it reaches exactly
+        # 0, where the picture passes untouched to the last bit.
         tone = self.tone(torch.cat([diffuse, residue, image], 1)).float()
         logits = tone[:, 3:]
-        highlight = (1.2 * torch.sigmoid(logits) - 0.1).clip(0, 1)
+        highlight = ((1.1 + CAUTION) * torch.sigmoid(logits) - CAUTION).clip(0, 1)
         change = change + tone[:, :3]
         clean = (image + highlight * change).clip(0, 1)
         return Outputs(
