@@ -78,7 +78,7 @@ def test_clean_is_the_input_to_the_last_bit_where_no_highlight_is():
         # Spread the map's logits around the value below which it is cut to zero.
         logits = network(image).logits
         network.tone.head.weight *= 2 / logits.std()
-        edge = math.log(CAUTION / 1.1)
+        edge = 2 * math.log(CAUTION / 1.1)
         network.tone.head.bias += edge - network(image).logits.mean()
         outputs = network(image)
     closed = (outputs.highlight == 0).expand_as(image)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from unshine import optics
 from unshine.networks.three_stage import Sizes
 
-CAUTION = 1.5
-"""How sure the network must be: nothing changes where it gives a highlight less than
-``CAUTION / (1.1 + CAUTION)``, and all that it would change is changed from about 0.96 on."""
+CAUTION = 1.0
+"""How sure the network must be: nothing changes where it gives a highlight less than 45 %, half of
+what it would change at 86 %, all of it from near certainty on."""
 
 
 class Outputs(NamedTuple):
@@ -145,7 +145,7 @@ class ThreeStage(nn.Module):
         # 0, where the picture passes untouched to the last bit.
         tone = self.tone(torch.cat([diffuse, residue, image], 1)).float()
         logits = tone[:, 3:]
-        highlight = ((1.1 + CAUTION) * torch.sigmoid(logits) - CAUTION).clip(0, 1)
+        highlight = ((1.1 + CAUTION) * torch.sigmoid(0.5 * logits) - CAUTION).clip(0, 1)
         change = change + tone[:, :3]
         clean = (image + highlight * change).clip(0, 1)
         return Outputs(
