@@ -50,7 +50,8 @@ def test_light_is_finite_and_never_negative(scenes):
 
 def test_some_scenes_are_glossy_and_some_are_not(scenes):
     strongest = scenes.specular.amax((1, 2, 3))
-    assert 0.1 < (strongest == 0).float().mean() < 0.5
+    # Half of the scenes are meant to be matte, within what 64 draws allow.
+    assert 0.3 < (strongest == 0).float().mean() < 0.7
     assert (strongest > 1).float().mean() > 0.3
 
 

@@ -111,7 +111,7 @@ class Studio:
             present = dice.chance(1) if index == 0 else (dice.uniform(0, 1) < crowd).float()
             surface = self._add_object(dice, surface, present)
         painted = torch.where(plaster > 0, dice.chance(0.8), dice.chance(0.2))
-        x, y = self._plane(dice)
+        x, y = _plane(self.size, dice.device)
         gaps = self._lookup(dice, x, y, self._texel_scale(dice, 0.08, 0.6)) > 0.5
         bright = surface.albedo.mean(1, keepdim=True) > dice.log_uniform(0.05, 0.4)
         bare = torch.where(dice.chance(0.5) > 0, bright, gaps).float()
@@ -131,10 +131,6 @@ class Studio:
         return self._light(dice, surface)
 
     # Geometry -----------------------------------------------------------------------------------
-
-    def _plane(self, dice: Dice) -> tuple[Tensor, Tensor]:
-        axis = (torch.arange(self.size, device=dice.device) + 0.5) * (2 / self.size) - 1
-        return axis[None, None, None, :], axis[None, None, :, None]
 
     def _slopes(self, field: Tensor) -> tuple[Tensor, Tensor]:
         """Derivatives along x and y, by central differences."""
@@ -277,7 +273,7 @@ class Studio:
         return _unit(torch.cat([-dx, -dy, torch.ones_like(dx)], 1))
 
     def _background(self, dice: Dice, void: Tensor) -> _Surface:
-        x, y = self._plane(dice)
+        x, y = _plane(self.size, dice.device)
         u, v = torch.broadcast_tensors(x, y)
         u, v = (c.expand(dice.batch, 1, -1, -1) for c in (u, v))
         tilt = dice.uniform(-0.15, 0.8) * dice.chance(0.7)
@@ -300,7 +296,7 @@ class Studio:
         )
 
     def _add_object(self, dice: Dice, behind: _Surface, present: Tensor) -> _Surface:
-        x, y = self._plane(dice)
+        x, y = _plane(self.size, dice.device)
         size = dice.log_uniform(0.15, 2)
         reach = (0.9 - 0.3 * size).clip(0.2, 1)
         cx, cy = (dice.uniform(-1, 1) * reach for _ in range(2))
@@ -331,7 +327,7 @@ class Studio:
     def _shadow(self, height: Tensor, direction: Tensor, softness: Tensor) -> Tensor:
         """Light that reaches each point from a direction, marching over the height field."""
         small = F.avg_pool2d(height, 2)
-        x, y = self._plane_of(small)
+        x, y = _plane(small.shape[-1], small.device)
         slope = 1 / direction[:, 2:].clip(0.12, 1)
         seen = torch.ones_like(small)
         # Lower-left to upper-right marching in steps that grow, as penumbrae do.
@@ -346,14 +342,9 @@ class Studio:
             seen = torch.minimum(seen, 1 - excess.clip(0, 1))
         return F.interpolate(seen, size=height.shape[-2:], mode="bilinear")
 
-    def _plane_of(self, field: Tensor) -> tuple[Tensor, Tensor]:
-        count = field.shape[-1]
-        axis = (torch.arange(count, device=field.device) + 0.5) * (2 / count) - 1
-        return axis[None, None, None, :], axis[None, None, :, None]
-
     def _light(self, dice: Dice, surface: _Surface) -> Scene:
         normal = surface.normal
-        x, y = self._plane(dice)
+        x, y = _plane(self.size, dice.device)
         spread = dice.uniform(0, 0.35)
         view = torch.broadcast_tensors(-x * spread, -y * spread, torch.ones_like(x * y))
         view = _unit(torch.cat(view, 1))
@@ -378,24 +369,7 @@ class Studio:
         for index in range(self.lights):
             present = dice.chance(1 if index == 0 else 0.45)
             power = dice.log_uniform(0.7, 1.3) if index == 0 else dice.log_uniform(0.08, 0.9)
-            around, above = dice.angle(), dice.uniform(0.05, 1) ** 0.7
-            direction = torch.cat(
-                [torch.cos(around), torch.sin(around), above / (1.02 - above).sqrt()], 1
-            )
-            # Light mostly comes from above the camera.
-            up = dice.chance(0.7)
-            direction = torch.cat(
-                [
-                    direction[:, :1],
-                    direction[:, 1:2] * (1 - up) - direction[:, 1:2].abs() * up,
-                    direction[:, 2:],
-                ],
-                1,
-            )
-            if index == 0:
-                ahead = torch.cat([dice.normal(2) * 0.15, torch.ones_like(up)], 1)
-                direction = flash * ahead + (1 - flash) * direction
-            direction = _unit(direction)
+            direction = self._direction(dice, flash if index == 0 else None)
             tint = 1 + torch.tensor([0.5, 0.0, -0.6], device=dice.device).view(1, 3, 1, 1) * (
                 warmth * dice.uniform(-0.7, 1)
             )
@@ -419,6 +393,18 @@ class Studio:
         # Metal has no diffuse light of its own: what it would reflect at roughness 1 counts as D.
         specular = (specular - surface.metal * diffuse).clip(0, 1e3)
         return Scene(surface.albedo, diffuse, specular, surface.mask)
+
+    def _direction(self, dice: Dice, flash: Tensor | None) -> Tensor:
+        """Where a light is, (B, 3, 1, 1): mostly above; the first one may be a flash."""
+        around, above = dice.angle(), dice.uniform(0.05, 1) ** 0.7
+        up = dice.chance(0.7)
+        y = torch.sin(around)
+        y = y * (1 - up) - y.abs() * up
+        direction = torch.cat([torch.cos(around), y, above / (1.02 - above).sqrt()], 1)
+        if flash is not None:
+            ahead = torch.cat([dice.normal(2) * 0.15, torch.ones_like(up)], 1)
+            direction = flash * ahead + (1 - flash) * direction
+        return _unit(direction)
 
     def _occlusion(self, height: Tensor) -> Tensor:
         """Darker where the surroundings stand higher."""
@@ -478,6 +464,12 @@ class Studio:
             return math.pi / area / (1 + beyond / (4 * a * a)) ** 2
 
         return open_ * (seen(alpha) + surface.coat * seen(coat_alpha))
+
+
+def _plane(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Pixel centres of the picture plane, which reaches from -1 to 1: x to the right, y down."""
+    axis = (torch.arange(size, device=device) + 0.5) * (2 / size) - 1
+    return axis[None, None, None, :], axis[None, None, :, None]
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -74,6 +74,13 @@ def train(settings: Settings) -> Path:
     # Denormals slow CPUs down tenfold. The setting is each thread's own and inherited by those
     # that it starts, so it comes before the first parallel operation.
     torch.set_flush_denormal(True)
+    try:
+        return _train(settings)
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def _train(settings: Settings) -> Path:
     fabric = _fabric(settings)
     fabric.seed_everything(settings.seed, verbose=False)
     run = _Run(settings, fabric)
