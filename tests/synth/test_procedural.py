@@ -52,7 +52,8 @@ def test_some_scenes_are_glossy_and_some_are_not(scenes):
     strongest = scenes.specular.amax((1, 2, 3))
     # Half of the scenes are meant to be matte, within what 64 draws allow.
     assert 0.3 < (strongest == 0).float().mean() < 0.7
-    assert (strongest > 1).float().mean() > 0.3
+    # And half of the others have a highlight brighter than white.
+    assert (strongest > 1).float().mean() > 0.2
 
 
 def test_no_glossy_surface_is_black_underneath(scenes):
