@@ -9,8 +9,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from unshine.errors import UnshineError
+from unshine.networks.three_stage import OUTPUTS
 
-OUTPUTS = ("albedo", "shading", "diffuse", "specular", "clean", "highlight")
 DEFAULT_WEIGHTS = Path(__file__).parent.parent / "weights" / "fast.onnx"
 
 
