@@ -1,6 +1,10 @@
 """A network small enough to know by heart, in place of the trained one."""
 
+import os
 from pathlib import Path
+
+# MindSpore needs protobuf's Python implementation, and onnx would load the other one first.
+os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
 
 import numpy as np
 import onnx

@@ -1,12 +1,14 @@
 """What an import brings along; each in a fresh interpreter."""
 
 import json
+import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
-HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "onnx", "scipy", "matplotlib")
+HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "mindspore", "bpy", "onnx", "scipy", "matplotlib")
 
 
 def _modules_after(code: str) -> set[str]:
@@ -45,3 +47,12 @@ def test_public_names() -> None:
     assert unshine.Layers is Layers
     with pytest.raises(AttributeError, match="nonsense"):
         unshine.nonsense  # noqa: B018
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="other machines may lack the extras")
+@pytest.mark.parametrize(
+    ("module", "there"),
+    [("mindspore", sys.version_info < (3, 13)), ("bpy", sys.version_info[:2] == (3, 11))],
+)
+def test_ci_has_what_other_tests_skip_without(module: str, there: bool) -> None:
+    assert not there or find_spec(module)

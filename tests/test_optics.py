@@ -88,6 +88,25 @@ def test_tone_correction_is_the_same_in_either_layout_and_library():
     assert np.allclose(result[0].permute(1, 2, 0).numpy(), expected)
 
 
+def test_mindspore_agrees_with_numpy_in_both_modes():
+    mindspore = pytest.importorskip("mindspore", reason="MindSpore is not installed")
+
+    def everything(image, diffuse, shading):
+        light, diffuse_light = optics.decode(image), optics.decode(diffuse)
+        specular = optics.residue(light, diffuse_light)
+        return (
+            optics.encode(optics.clip(optics.compose(diffuse_light, shading, specular))),
+            optics.encode(optics.decode(image, "srgb"), "srgb"),
+            optics.highlight_map(image, diffuse, 1),
+        )
+
+    arrays = rng.uniform(-0.1, 1.2, (3, 2, 3, 6, 5)).astype(np.float32)
+    tensors = [mindspore.Tensor(array) for array in arrays]
+    for function in (everything, mindspore.jit(everything)):
+        for got, want in zip(function(*tensors), everything(*arrays), strict=True):
+            assert np.abs(got.asnumpy() - want).max() < 1e-5
+
+
 def test_highlight_map_ends_where_the_evaluation_begins():
     clean = np.full((1, 5, 3), 0.5)
     image = clean + np.array([0, 2 / 255, 0.02, 0.04, 0.3])[None, :, None] * [0, 1, 0.5]

@@ -1,3 +1,4 @@
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import unshine
+from unshine import optics
 from unshine import remover as module
 from unshine.errors import UnshineError
 from unshine.remover import Remover
@@ -307,3 +309,54 @@ def test_shipped_weights_take_a_picture_apart() -> None:
     layers = unshine.decompose(image)
     light = layers.albedo**2.2 * layers.shading + layers.specular
     assert np.sqrt(((light - (image / 255) ** 2.2) ** 2).mean()) < 0.1
+
+
+# TSHRNet's weights.
+
+
+@pytest.fixture(scope="module")
+def tshrnet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from unshine.networks import tshrnet
+    from unshine.networks.weights import Weights, write_weights
+
+    path = tmp_path_factory.mktemp("tshrnet") / "w.safetensors"
+    write_weights(path, Weights("tshrnet", tshrnet.initial(0, 4), "published"))
+    return path
+
+
+def test_tshrnets_picture_comes_out_exactly(tshrnet_weights: Path) -> None:
+    engines = pytest.importorskip("unshine.engines.torch", reason="PyTorch is not installed")
+    image = _picture((30, 40, 3), "uint8")
+    batch = np.ascontiguousarray(np.float32(image / np.float32(255)).transpose(2, 0, 1)[None])
+    expected = engines.TorchEngine(tshrnet_weights)(batch)["clean"][0].transpose(1, 2, 0)
+    tshrnet = Remover(weights=tshrnet_weights)
+    assert np.array_equal(tshrnet(image), np.rint(expected * 255))
+    layers = tshrnet.decompose(image)
+    assert np.abs(layers.clean - expected).max() < 1e-6
+    highlight = optics.highlight_map(np.float32(image / 255), expected, 2)[..., 0]
+    assert np.abs(layers.highlight - highlight).max() < 1e-4
+
+
+def test_mixed_has_neither_albedo_nor_shading(tshrnet_weights: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    mixed = Remover(weights=tshrnet_weights, variant="mixed")
+    image = _picture((30, 40, 3))
+    assert list(mixed.layers(image, ["specular", "diffuse"])) == ["specular", "diffuse"]
+    with pytest.raises(UnshineError, match="gives no albedo;"):
+        mixed.layers(image, ["albedo"])
+    with pytest.raises(UnshineError, match="gives no albedo and no shading"):
+        mixed.decompose(image)
+
+
+def test_weights_and_engines_that_do_not_fit(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UnshineError, match="needs the engine onnx, not torch"):
+        Remover("torch", weights=tiny_weights)
+    with pytest.raises(UnshineError, match="variant is for TSHRNet"):
+        Remover(weights=tiny_weights, variant="mixed")
+    # None in sys.modules is what an import finds of a package that is not there.
+    monkeypatch.delitem(sys.modules, "unshine.engines.mindspore", raising=False)
+    monkeypatch.setitem(sys.modules, "mindspore", None)
+    with pytest.raises(UnshineError, match=r'MindSpore is missing.*"unshine\[mindspore\]"'):
+        Remover("mindspore")

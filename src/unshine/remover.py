@@ -5,10 +5,11 @@ reduced to it, and what the network changed is carried back to the full picture,
 picture itself, so that the photograph keeps its own detail and grain.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,11 @@ from unshine.errors import UnshineError
 
 Floats = NDArray[np.float32]
 
-ENGINES = ("onnx",)
+ENGINES = ("onnx", "torch", "mindspore")
+EXTRAS = {"torch": ("PyTorch", "train"), "mindspore": ("MindSpore", "mindspore")}
+"""What the engines besides `onnx` are called, and the extra that brings them."""
+NOT_ONNX = (".safetensors", ".ckpt", ".pth")
+"""Endings of weights that ONNX Runtime cannot read; a folder is not for it either."""
 RIDGE = 1e-4
 """Local variance of the guide below which its detail counts as noise (a hundredth, squared)."""
 STRIP_PIXELS = 2**20
@@ -47,7 +52,18 @@ class Layers:
     """`diffuse` in the tone of the input and limited to the highlights, H×W×3, display, in [0, 1]:
     what `Remover.remove` returns."""
     highlight: Floats
-    """Where a highlight is visible, H×W, in [0, 1]; `clean` is the image where it is zero."""
+    """Where a highlight is visible, H×W, in [0, 1]; `clean` is the image where it is zero. TSHRNet
+    has no such map: there it is `optics.highlight_map` of the image and `clean`."""
+
+
+class Engine(Protocol):
+    """Who runs the network: one of `unshine.engines`."""
+
+    device: str
+    names: tuple[str, ...]
+
+    def __call__(self, image: Floats, outputs: Sequence[str]) -> dict[str, Floats]:
+        """Run the network on N×3×H×W display values."""
 
 
 class Remover:
@@ -55,15 +71,19 @@ class Remover:
 
     Parameters
     ----------
-    engine : {"onnx"}
-        Who runs the network.
-    device : {"auto", "cpu", "cuda"}
-        Where it runs.
+    engine : {"onnx", "torch", "mindspore"}
+        Who runs the network. Weights that are no ONNX file go to PyTorch, or to MindSpore where
+        PyTorch is not installed, instead of ONNX Runtime.
+    device : {"auto", "cpu", "cuda", "mps", "ascend"}
+        Where it runs; each engine knows some of these.
     weights : path, optional
-        Other weights than the shipped ones.
+        Other weights than the shipped ones: an ONNX or safetensors file, or a folder with the
+        published checkpoints of TSHRNet.
     working_size : int
         Pixels of the long side that the network sees at most; larger pictures keep their
         resolution all the same.
+    variant : {"published", "physical", "mixed"}, optional
+        Which TSHRNet the weights are for, where they do not say: "published" if left out.
 
     Raises
     ------
@@ -77,16 +97,14 @@ class Remover:
         device: str = "auto",
         weights: str | Path | None = None,
         working_size: int = 1024,
+        variant: str | None = None,
     ) -> None:
         if engine not in ENGINES:
             raise UnshineError(f"There is no engine {engine!r}; choose {' or '.join(ENGINES)}.")
         if working_size < 1:
             raise ValueError(f"working_size must be at least 1, not {working_size}.")
-        # Only here, so that an engine's own dependency is needed by its users alone.
-        from unshine.engines.onnx import OnnxEngine
-
         self.working_size = working_size
-        self._engine = OnnxEngine(weights, device)
+        self._engine = _engine(engine, device, weights, variant)
 
     def __call__(self, image: NDArray[Any], strength: float = 1.0) -> NDArray[Any]:
         """Remove the highlights: the same as `remove`."""
@@ -106,7 +124,7 @@ class Remover:
         -------
         ndarray
             A new array of the same type and shape. Pixels that the network does not change are
-            identical, to the last bit.
+            identical, to the last bit. Up to the working size, changed ones are the network's own.
 
         Raises
         ------
@@ -121,15 +139,22 @@ class Remover:
             return result
         target = result if result.ndim == 2 else result[..., :3]
         working = _reduced(rgb, self.working_size)
-        clean, highlight = self._run(working, "clean", "highlight")
-        correction = _Enlargement(working, clean - working, rgb.shape[:2], highlight > 0)
+        limit = None
+        if "highlight" in self._engine.names:
+            clean, highlight = self._run(working, "clean", "highlight")
+            limit = highlight > 0
+        else:
+            (clean,) = self._run(working, "clean")
+        correction = _Enlargement(working, clean - working, (rgb.shape[0], rgb.shape[1]), limit)
         for rows in _strips(rgb.shape):
             picture = _display(rgb[rows])
             change = correction(rows, picture)
             changed = change.any(-1)
-            # At working resolution this is the network's own answer, but for a rounding error.
             before = picture[changed]
-            after = (before + change[changed]).clip(0, 1)
+            if correction.same_size:
+                after = clean[rows][changed]
+            else:
+                after = (before + change[changed]).clip(0, 1)
             if strength < 1:
                 light = optics.decode(before)
                 after = optics.encode(light + strength * (optics.decode(after) - light))
@@ -153,36 +178,70 @@ class Remover:
 
         Raises
         ------
+        UnshineError
+            If the network does not tell albedo and shading apart; `layers` gives the others.
         ValueError
             If the array is not such a picture.
         """
+        return Layers(**self.layers(image, [field.name for field in fields(Layers)]))
+
+    def layers(self, image: NDArray[Any], names: Sequence[str]) -> dict[str, Floats]:
+        """Take a picture apart, and keep only some of its layers.
+
+        Parameters
+        ----------
+        image : ndarray, H×W×3, H×W×4 or H×W
+            As for `remove`.
+        names : sequence of str
+            Which fields of `Layers` to return.
+
+        Returns
+        -------
+        dict of str to ndarray, float32
+            As in `Layers`.
+
+        Raises
+        ------
+        UnshineError
+            If the network does not tell albedo and shading apart, and one of them is wanted.
+        ValueError
+            If the array is not such a picture.
+        """
+        if lacking := {"albedo", "shading"} & set(names) - set(self._engine.names):
+            raise UnshineError(
+                f"This network gives no {' and no '.join(sorted(lacking))}; ask for diffuse,"
+                " specular, clean or the highlight mask only."
+            )
         rgb = _colours(image)
-        size = rgb.shape[:2]
+        size = (rgb.shape[0], rgb.shape[1])
         working = _reduced(rgb, self.working_size)
-        albedo, shading, diffuse, clean, highlight = self._run(
-            working, "albedo", "shading", "diffuse", "clean", "highlight"
-        )
-        lit = highlight > 0
-        sources = {
-            "albedo": _Enlargement(working, albedo, size),
-            "shading": _Enlargement(working, shading, size),
-            "diffuse": _Enlargement(working, diffuse - working, size),
-            "clean": _Enlargement(working, clean - working, size, lit),
+        apart = [name for name in ("albedo", "shading") if name in names]
+        mapped = "highlight" in self._engine.names
+        outputs = [*apart, "diffuse", "clean", *(["highlight"] if mapped else [])]
+        found = dict(zip(outputs, self._run(working, *outputs), strict=True))
+        limit = found["highlight"] > 0 if mapped else None
+        plain = {name: _Enlargement(working, found[name], size) for name in apart}
+        to_diffuse = _Enlargement(working, found["diffuse"] - working, size)
+        to_clean = _Enlargement(working, found["clean"] - working, size, limit)
+        soft = _Planes(found["highlight"], size) if mapped else None
+        full = {
+            name: np.empty(size if name == "highlight" else (*size, 3), np.float32)
+            for name in names
         }
-        soft = _Planes(highlight, size)
-        full = {name: np.empty((*size, 3), np.float32) for name in (*sources, "specular")}
-        full["highlight"] = np.empty(size, np.float32)
         for rows in _strips(rgb.shape):
             before = _display(rgb[rows])
-            layers = {name: source(rows, before) for name, source in sources.items()}
-            full["albedo"][rows] = layers["albedo"].clip(0, 1)
-            full["shading"][rows] = layers["shading"].clip(0, None)
-            full["diffuse"][rows] = (before + layers["diffuse"]).clip(0, 1)
-            full["clean"][rows] = (before + layers["clean"]).clip(0, 1)
-            full["highlight"][rows] = soft(rows)[..., 0]
-            light, diffuse_light = optics.decode(before), optics.decode(full["diffuse"][rows])
-            full["specular"][rows] = optics.residue(light, diffuse_light).clip(0, None)
-        return Layers(**full)
+            layers = {name: source(rows, before).clip(0, None) for name, source in plain.items()}
+            if "albedo" in layers:
+                layers["albedo"] = layers["albedo"].clip(0, 1)
+            layers["diffuse"] = (before + to_diffuse(rows, before)).clip(0, 1)
+            layers["clean"] = (before + to_clean(rows, before)).clip(0, 1)
+            light, diffuse_light = optics.decode(before), optics.decode(layers["diffuse"])
+            layers["specular"] = optics.residue(light, diffuse_light).clip(0, None)
+            highlight = soft(rows) if soft else optics.highlight_map(before, layers["clean"], 2)
+            layers["highlight"] = highlight[..., 0]
+            for name in names:
+                full[name][rows] = layers[name]
+        return full
 
     def _run(self, working: Floats, *outputs: str) -> tuple[Floats, ...]:
         """Run the network on one h×w×3 picture; return h×w×C arrays."""
@@ -218,6 +277,40 @@ def remove_classically(
     values = after[changed].mean(-1) if target.ndim == 2 else after[changed]
     target[changed] = _encoded(values, target.dtype)
     return result
+
+
+def _engine(name: str, device: str, weights: str | Path | None, variant: str | None) -> Engine:
+    """Load the engine that the weights need; its own dependency is needed by its users alone."""
+    chosen = name
+    if weights is not None:
+        path = Path(weights)
+        foreign = path.is_dir() or path.suffix in NOT_ONNX
+        if name == "onnx" and foreign:
+            chosen = "torch" if find_spec("torch") else "mindspore"
+        elif name != "onnx" and path.suffix == ".onnx":
+            raise UnshineError(f"{path}: an ONNX file needs the engine onnx, not {name}.")
+    if chosen == "onnx" and variant is not None:
+        raise UnshineError("A variant is for TSHRNet's own weights, not for an ONNX file.")
+    try:
+        if chosen == "onnx":
+            from unshine.engines.onnx import OnnxEngine
+
+            return OnnxEngine(weights, device)
+        if chosen == "torch":
+            from unshine.engines.torch import TorchEngine
+
+            return TorchEngine(weights, device, variant)
+        from unshine.engines.mindspore import MindSporeEngine
+
+        return MindSporeEngine(weights, device, variant)
+    except ImportError as error:
+        if chosen not in EXTRAS:
+            raise
+        title, extra = EXTRAS[chosen]
+        fault = "is missing" if error.name == chosen else f"cannot be used ({error})"
+        raise UnshineError(
+            f'{title} {fault}; install it with: pip install "unshine[{extra}]"'
+        ) from None
 
 
 class _Planes:

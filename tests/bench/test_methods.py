@@ -161,3 +161,20 @@ def test_tensors_beside_the_graph_count_as_its_version(tmp_path):
     before = own.version
     (tmp_path / "own.safetensors").write_bytes(b"two")
     assert own.version != before
+
+
+def test_tshrnets_weights_add_its_rows(tmp_path, example):
+    from unshine.networks import tshrnet
+    from unshine.networks.weights import Weights, write_weights
+
+    path = tmp_path / "w.safetensors"
+    write_weights(path, Weights("tshrnet", tshrnet.initial(0, 4), "published"))
+    chosen, missing = methods.choose(["all"], weights=path, variant="mixed")
+    assert [method.title for method in chosen[-2:]] == ["TSHRNet", "TSHRNet, stage 2"]
+    assert "TSHRNet" not in [row.title for row in missing]
+    assert {"unshine": None, "tshrnet": path}.items() <= {m.name: m.source for m in chosen}.items()
+    results = [method.load()(example) for method in chosen[-2:]]
+    assert all(result.shape == example.image.shape for result in results)
+    assert not np.array_equal(*results)
+    with pytest.raises(UnshineError, match="is taken"):
+        methods.choose([], path, {"tshrnet": network(tmp_path / "net.onnx", 1)})

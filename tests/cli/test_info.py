@@ -1,3 +1,5 @@
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,13 @@ def test_info_shows_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert result.exit_code == 0
     assert "fast.onnx is missing" in result.stdout
     assert "# The card" in result.stdout
+
+
+def test_info_names_the_devices_of_installed_engines_and_the_extras_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "unshine.engines.mindspore", raising=False)
+    monkeypatch.setitem(sys.modules, "mindspore", None)
+    output = CliRunner().invoke(app, ["info"]).stdout
+    assert 'engine mindspore not available: pip install "unshine[mindspore]"' in output
+    assert re.search(r"engine torch +available: .*cpu", output)

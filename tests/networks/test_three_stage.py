@@ -10,9 +10,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from unshine import optics
-from unshine.networks.three_stage import FAST, OUTPUTS, Sizes
+from unshine.networks.three_stage import CAUTION, FAST, OUTPUTS, Sizes
 from unshine.networks.three_stage.export import export_onnx
-from unshine.networks.three_stage.torch import CAUTION, ThreeStage
+from unshine.networks.three_stage.torch import ThreeStage
 from unshine.networks.weights import load_weights, save_weights
 
 SMALL = Sizes(albedo=(8, 8), shading=(8, 8), refine=(8, 16, 16), tone=(8, 8))

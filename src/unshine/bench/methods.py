@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from unshine.bench.protocols import resized
 from unshine.data import item
 from unshine.data.item import Example, Floats
 from unshine.errors import UnshineError
+
+if TYPE_CHECKING:
+    from unshine.remover import Remover
 
 Run = Callable[[Example], Floats]
 """From an example to its result, (H, W, 3), in the space of the example."""
@@ -31,18 +35,22 @@ class Method:
     name: str
     title: str
     kind: str
-    """One of input, classical, unshine, onnx, predictions."""
+    """One of input, classical, unshine, tshrnet, onnx, predictions."""
     source: Path | None = None
     """Weights or folder, where the kind needs one."""
     symmetric: bool = False
     """Whether an ONNX network's values are in [−1, 1] instead of [0, 1]."""
+    variant: str | None = None
+    """Which of TSHRNet's variants, where its weights do not say."""
 
     @property
     def version(self) -> str:
         """Changes whenever the method may give other results."""
-        if self.kind == "predictions" and self.source:
+        if self.kind in ("predictions", "tshrnet") and self.source:
             files = sorted(path for path in self.source.rglob("*") if path.is_file())
+            files = files or [self.source]
             stamps = [f"{path}{path.stat().st_size}{path.stat().st_mtime_ns}" for path in files]
+            stamps += [self.variant] if self.variant else []
             return sha256("\n".join(stamps).encode()).hexdigest()[:16]
         if self.kind == "unshine":
             from unshine.engines.onnx import DEFAULT_WEIGHTS
@@ -74,6 +82,7 @@ def choose(
     networks: dict[str, Path] | None = None,
     predictions: dict[str, Path] | None = None,
     symmetric: list[str] | None = None,
+    variant: str | None = None,
 ) -> tuple[list[Method], list[Missing]]:
     """Turn names into methods; the input always comes first.
 
@@ -82,11 +91,13 @@ def choose(
     names : list of str
         Of classical methods, "unshine", or "all".
     weights : Path, optional
-        Other weights for Unshine than the shipped ones.
+        Other weights for Unshine than the shipped ones; or TSHRNet's, which add its rows.
     networks, predictions : dict of str to Path
         Other people's ONNX files, and folders of their results.
     symmetric : list of str
         Which of `networks` take and give values in [−1, 1].
+    variant : str, optional
+        Which of TSHRNet's variants, where its weights do not say.
 
     Returns
     -------
@@ -107,8 +118,13 @@ def choose(
     for name in symmetric:
         if name not in networks:
             raise UnshineError(f"There is no network {name!r} among those given with --onnx.")
+    tshrnet = weights if weights is not None and _holds_tshrnet(weights, variant) else None
+    if tshrnet:
+        weights = None
     given = [*networks, *predictions]
     taken = {INPUT, *known, "unshine-diffuse"}
+    if tshrnet:
+        taken |= {"tshrnet", "tshrnet-diffuse"}
     for name in given:
         if name in taken or given.count(name) > 1:
             raise UnshineError(f"The name {name!r} is taken; give this method another one.")
@@ -128,6 +144,11 @@ def choose(
                 Method("unshine", "Unshine", "unshine", weights),
                 Method("unshine-diffuse", "Unshine, stage 2", "unshine", weights),
             ]
+    if tshrnet:
+        methods += [
+            Method(name, title, "tshrnet", tshrnet.resolve(), variant=variant)
+            for name, title in (("tshrnet", "TSHRNet"), ("tshrnet-diffuse", "TSHRNet, stage 2"))
+        ]
     for name, path in networks.items():
         if not path.is_file():
             raise UnshineError(f"{path}: there is no ONNX file here.")
@@ -140,10 +161,11 @@ def choose(
         methods.append(Method(name, LEARNED.get(name, name), "predictions", path.resolve()))
     if "all" in names:
         for name, title in LEARNED.items():
-            if name not in given:
+            if name not in given and not (name == "tshrnet" and tshrnet):
+                own = "--weights DIR, " if name == "tshrnet" else ""
                 reason = (
-                    f"no weights were given; add --onnx {name}=FILE, or --predictions {name}=DIR"
-                    " with its results"
+                    f"no weights were given; add {own}--onnx {name}=FILE, or"
+                    f" --predictions {name}=DIR with its results"
                 )
                 missing.append(Missing(title, reason))
     return methods, missing
@@ -155,6 +177,26 @@ def _no_unshine(weights: Path | None) -> str | None:
 
     path = weights or onnx.DEFAULT_WEIGHTS
     return None if path.is_file() else f"{path}: there are no weights here; give --weights FILE."
+
+
+def _holds_tshrnet(path: Path, variant: str | None) -> bool:
+    """Say whether these weights, which need not be there, are the paper's network."""
+    if not path.exists():
+        return False
+    if path.suffix == ".onnx":
+        from unshine.engines.onnx import OnnxEngine
+
+        return OnnxEngine(path, "cpu").network == "tshrnet"
+    from unshine.networks.weights import read_weights
+
+    return read_weights(path, variant).network == "tshrnet"
+
+
+@cache
+def _remover(weights: Path | None, variant: str | None) -> "Remover":
+    from unshine.remover import Remover
+
+    return Remover(weights=weights, variant=variant)
 
 
 @cache
@@ -171,13 +213,11 @@ def _load(method: Method) -> Run:
             return np.asarray(optics.encode(diffuse), np.float32)
 
         return run_classical
-    if method.kind == "unshine":
-        from unshine.remover import Remover
-
-        remover = Remover(weights=method.source)
-        if method.name == "unshine":
+    if method.kind in ("unshine", "tshrnet"):
+        remover = _remover(method.source, method.variant)
+        if method.name == method.kind:
             return _for_display_values(remover.remove)
-        return _for_display_values(lambda image: remover.decompose(image).diffuse)
+        return _for_display_values(lambda image: remover.layers(image, ["diffuse"])["diffuse"])
     assert method.source
     if method.kind == "onnx":
         return _for_display_values(_network(method.source, method.symmetric))
@@ -237,7 +277,7 @@ def _prediction(folder: Path, example: Example) -> Floats:
             path = folder / f"{name}{ending}"
             if path.is_file():
                 result = item.picture(path)
-                size = example.image.shape[:2]
+                size = (example.image.shape[0], example.image.shape[1])
                 if result.shape[:2] not in (size, example.stored_size):
                     raise UnshineError(
                         f"{path}: is {result.shape[1]}×{result.shape[0]}, but the picture is"

@@ -251,7 +251,7 @@ def _example(protocol: str, entry: Entry) -> Example:
 @cache
 def _warm_up(method: Method, linear: bool) -> None:
     """Compile and allocate before the clock starts."""
-    if method.kind in ("classical", "unshine", "onnx"):
+    if method.kind in ("classical", "unshine", "tshrnet", "onnx"):
         rng = np.random.default_rng(0)
         image = rng.random((24, 24, 3), np.float32)
         method.load()(Example("", image, image, np.ones((24, 24), np.bool_), linear=linear))

@@ -43,7 +43,15 @@ def bench(
         Path | None, typer.Option(help="Folder of truths, if DATA is a folder of images.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Other weights for unshine than the shipped ones.")
+        Path | None,
+        typer.Option(
+            help="Other weights for unshine than the shipped ones; or TSHRNet's, which add its"
+            " rows to the table."
+        ),
+    ] = None,
+    variant: Annotated[
+        Literal["published", "physical", "mixed"] | None,
+        typer.Option(help="Which TSHRNet the weights are for, where they do not say."),
     ] = None,
     onnx: Annotated[
         list[str] | None,
@@ -92,7 +100,9 @@ def bench(
 
         try:
             chosen, entries = protocols.choose(data, protocol, truth)
-            wanted, missing = method_rows.choose(names, weights, networks, folders, symmetric)
+            wanted, missing = method_rows.choose(
+                names, weights, networks, folders, symmetric, variant
+            )
             run.prepare(out, data, chosen, overwrite)
         except UnshineError as error:
             raise typer.BadParameter(str(error)) from None

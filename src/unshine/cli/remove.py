@@ -50,10 +50,22 @@ def remove(
             metavar="LAYERS", help=f"Write layers beside the result: any of {','.join(LAYERS)}."
         ),
     ] = "",
-    engine: Annotated[Literal["onnx"], typer.Option(help="Who runs the network.")] = "onnx",
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where it runs.")] = "auto",
+    engine: Annotated[
+        Literal["onnx", "torch", "mindspore"], typer.Option(help="Who runs the network.")
+    ] = "onnx",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps", "ascend"], typer.Option(help="Where it runs.")
+    ] = "auto",
     weights: Annotated[
-        Path | None, typer.Option(help="Other weights than the shipped ones (ONNX).")
+        Path | None,
+        typer.Option(
+            help="Other weights than the shipped ones: an ONNX or safetensors file, or a folder"
+            " with TSHRNet's published checkpoints."
+        ),
+    ] = None,
+    variant: Annotated[
+        Literal["published", "physical", "mixed"] | None,
+        typer.Option(help="Which TSHRNet the weights are for, where they do not say."),
     ] = None,
     method: Annotated[
         str | None,
@@ -97,7 +109,7 @@ def remove(
             else:
                 from unshine.remover import Remover
 
-                remover = Remover(engine, device, weights)
+                remover = Remover(engine, device, weights, variant=variant)
                 clean = remover.remove
         except UnshineError as error:
             fail(error)
@@ -227,9 +239,10 @@ def _run(
     stills.format_of(job.target)  # before the work is done, not after
     result = replace(still, pixels=clean(still.pixels, strength))
     if job.layers and remover:
-        layers = remover.decompose(still.pixels)
+        fields = {name: "highlight" if name == "mask" else name for name in job.layers}
+        layers = remover.layers(still.pixels, list(fields.values()))
         for name, path in job.layers.items():
-            layer = layers.highlight if name == "mask" else getattr(layers, name)
+            layer = layers[fields[name]]
             if name in ("shading", "specular"):
                 layer = optics.encode(layer)
             pixels = np.rint(layer.clip(0, 1) * 255).astype(np.uint8)

@@ -8,10 +8,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from unshine.engines import SHIPPED, in_its_space
 from unshine.errors import UnshineError
 from unshine.networks.three_stage import OUTPUTS
 
-DEFAULT_WEIGHTS = Path(__file__).parent.parent / "weights" / "fast.onnx"
+DEFAULT_WEIGHTS = SHIPPED.with_suffix(".onnx")
 
 
 class OnnxEngine:
@@ -20,8 +21,8 @@ class OnnxEngine:
     Parameters
     ----------
     weights : path, optional
-        An ONNX file with the input `image` and the outputs `OUTPUTS`; the shipped weights if
-        left out.
+        An ONNX file with the input `image` and the outputs `OUTPUTS`, or TSHRNet's; the shipped
+        weights if left out.
     device : {"auto", "cpu", "cuda"}
         `auto` takes CUDA where this ONNX Runtime offers it.
 
@@ -61,13 +62,18 @@ class OnnxEngine:
         # Give memory back after every run, for 5 % of the time: a large photograph needs it next.
         self._run_options = onnxruntime.RunOptions()
         self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        missing = set(OUTPUTS) - {output.name for output in self._session.get_outputs()}
-        if missing or [given.name for given in self._session.get_inputs()] != ["image"]:
+        self.names = tuple(output.name for output in self._session.get_outputs())
+        # What has no highlight map is TSHRNet; `mixed` has neither albedo nor shading.
+        self.network = "three_stage" if "highlight" in self.names else "tshrnet"
+        needed = OUTPUTS if self.network == "three_stage" else ("specular", "diffuse", "clean")
+        if set(needed) - set(self.names) or [
+            given.name for given in self._session.get_inputs()
+        ] != ["image"]:
             raise UnshineError(f"{self.weights}: this ONNX file is not one of Unshine's networks.")
         self.device = "cuda" if "CUDAExecutionProvider" in running else "cpu"
 
     def __call__(
-        self, image: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
+        self, image: NDArray[np.float32], outputs: Sequence[str] | None = None
     ) -> dict[str, NDArray[np.float32]]:
         """Run the network.
 
@@ -75,19 +81,23 @@ class OnnxEngine:
         ----------
         image : ndarray, N×3×H×W, float32
             Display values in [0, 1]; any height and width.
-        outputs : sequence of str
-            Which of `OUTPUTS` to return; what they do not need is not kept in memory.
+        outputs : sequence of str, optional
+            Which of `names` to return, all if left out; what they do not need is not kept in
+            memory.
 
         Returns
         -------
         dict of str to ndarray, float32
             `albedo`, `diffuse`, `clean` (display, in [0, 1]), `shading` and `specular` (linear, not
             negative), N×3×H×W each, and `highlight`, N×1×H×W, in [0, 1]. `clean` equals the image
-            where `highlight` is zero.
+            where `highlight` is zero. TSHRNet gives no `highlight`.
         """
-        names = list(outputs)
+        names = list(outputs or self.names)
         layers = self._session.run(names, {"image": image}, self._run_options)
-        return dict(zip(names, layers, strict=True))
+        return {
+            name: in_its_space(self.network, name, layer)
+            for name, layer in zip(names, layers, strict=True)
+        }
 
 
 def available_devices() -> list[str]:
@@ -112,7 +122,7 @@ def available_cpus() -> int:
 
 def _providers(device: str) -> list[str]:
     if device not in ("auto", "cpu", "cuda"):
-        raise UnshineError(f"There is no device {device!r}; choose auto, cpu or cuda.")
+        raise UnshineError(f"ONNX Runtime has no device {device!r}; choose auto, cpu or cuda.")
     cuda = "cuda" in available_devices()
     if device == "cuda" and not cuda:
         raise UnshineError(

@@ -13,6 +13,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 
+from unshine.networks.onnx import trace
 from unshine.networks.three_stage import FAST, OUTPUTS, Sizes
 from unshine.networks.three_stage.torch import ThreeStage
 from unshine.networks.weights import load_weights
@@ -47,23 +48,7 @@ def export_onnx(sizes: Sizes, weights: Path, target: Path, opset: int = 18) -> N
     network = ThreeStage(sizes).eval()
     # The exporter merges parameters that are equal, as untrained ones may be.
     load_weights(weights, network)
-    free = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
-    program = torch.onnx.export(
-        _Shipped(network).eval(),
-        (torch.rand(2, 3, 90, 70),),
-        dynamo=True,
-        dynamic_shapes={"image": free},
-        input_names=["image"],
-        output_names=list(OUTPUTS),
-        opset_version=opset,
-        verbose=False,
-    )
-    assert program is not None
-    model = program.model_proto
-    # Traces of the exporter, ten times the size of the graph itself.
-    del model.graph.value_info[:], model.metadata_props[:], model.graph.metadata_props[:]
-    for node in model.graph.node:
-        del node.metadata_props[:]
+    model = trace(_Shipped(network).eval(), OUTPUTS, (90, 70), opset)
     _refer(model.graph, weights)
     temporary = target.with_name(target.name + ".part")
     temporary.write_bytes(model.SerializeToString())

@@ -8,11 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unshine import optics
-from unshine.networks.three_stage import Sizes
-
-CAUTION = 1.0
-"""How sure the network must be: nothing changes where it gives a highlight less than 45 %, half of
-what it would change at 86 %, all of it from near certainty on."""
+from unshine.networks.three_stage import CAUTION, Sizes
 
 
 class Outputs(NamedTuple):

@@ -1,0 +1,75 @@
+"""`unshine export`: weights in the form that another program takes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unshine.cli.extras import needs
+
+ENDINGS = ("safetensors", "onnx", "mindir", "pth", "ckpt")
+
+
+def export(
+    target: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--out", help="A file ending in .safetensors, .onnx, .mindir, .pth or .ckpt."
+        ),
+    ],
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Weights: a file, or a folder with the four published ones; without it, ours.",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="pth or ckpt: OUT is a folder for TSHRNet's four files."),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(help="How TSHRNet was trained: published, physical or mixed (SHIQ, PSD)."),
+    ] = None,
+    size: Annotated[
+        int, typer.Option(min=1, help="Height and width of the pictures that a MindIR takes.")
+    ] = 256,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Convert weights: safetensors, ONNX, MindIR, the published TSHRNet files."""
+    ending = target.suffix.removeprefix(".")
+    if form not in (None, "pth", "ckpt"):
+        raise typer.BadParameter("choose pth or ckpt.", param_hint="--format")
+    if form is None and ending not in ENDINGS:
+        raise typer.BadParameter(
+            f"{target} must end in {', '.join('.' + x for x in ENDINGS)}, or --format must be"
+            " given.",
+            param_hint="--out",
+        )
+    with needs("train"):
+        from unshine.errors import UnshineError
+        from unshine.networks import export as to
+        from unshine.networks.weights import read_weights, write_weights
+
+        weights = read_weights(source or to.DEFAULT_WEIGHTS, variant)
+        written = [target]
+        beside = target.with_suffix(".safetensors")
+        if ending == "onnx" and weights.network == "three_stage" and beside != source:
+            written.append(beside)
+        for path in written:
+            used = any(path.iterdir()) if form and path.is_dir() else path.exists()
+            if used and not overwrite:
+                raise UnshineError(f"{path} exists; add --overwrite to replace it.")
+        words = f"{target}: {'TSHRNet, ' + weights.variant if weights.variant else 'three_stage'}"
+        if form:
+            to.write_published(target, weights, form)
+        elif ending == "safetensors":
+            write_weights(target, weights)
+        elif ending == "onnx":
+            words += f"; within {to.write_onnx(target, weights):.1g} of PyTorch"
+        elif ending == "mindir":
+            words += f"; within {to.write_mindir(target, weights, size):.1g} of MindSpore"
+        else:
+            to.write_checkpoint(target, weights, ending)
+    typer.echo(words)

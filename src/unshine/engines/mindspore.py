@@ -1,0 +1,115 @@
+"""Our network or the paper's under MindSpore, as a compiled graph."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+import mindspore
+import numpy as np
+from mindspore import nn
+from numpy.typing import NDArray
+
+from unshine.engines import SHIPPED, in_its_space
+from unshine.errors import UnshineError
+from unshine.networks.three_stage import OUTPUTS as THREE_STAGE
+from unshine.networks.weights import read_weights
+
+
+class MindSporeEngine:
+    """A loaded network; call it often, from several threads if you like: they take turns.
+
+    The first picture of a size takes seconds longer, since the graph is compiled for it; sizes that
+    need the same padding share a graph.
+
+    Parameters
+    ----------
+    weights : path, optional
+        What `read_weights` reads; the shipped weights if left out.
+    device : {"auto", "cpu", "ascend"}
+        `auto` takes what this process uses already, or else what this MindSpore prefers.
+    variant : str, optional
+        Which of TSHRNet's variants, where the weights do not say.
+
+    Raises
+    ------
+    UnshineError
+        If the weights cannot be used or the device is not there.
+    """
+
+    def __init__(
+        self, weights: str | Path | None = None, device: str = "auto", variant: str | None = None
+    ) -> None:
+        self.device = _use(device)
+        self.weights = Path(weights) if weights is not None else SHIPPED
+        given = read_weights(self.weights, variant)
+        network: nn.Cell
+        if given.variant:
+            from unshine.networks.tshrnet import MULTIPLE, OUTPUTS, width_of
+            from unshine.networks.tshrnet.mindspore import TSHRNet
+            from unshine.networks.tshrnet.mindspore import load as load_tshrnet
+
+            self.names: tuple[str, ...] = OUTPUTS[given.variant]
+            self.multiple = MULTIPLE
+            network = TSHRNet(given.variant, width=width_of(given.tensors))
+            load_tshrnet(network, given.tensors)
+        else:
+            from unshine.networks.three_stage.mindspore import ThreeStage, load
+
+            self.names = THREE_STAGE
+            self.multiple = given.sizes.multiple
+            network = ThreeStage(given.sizes)
+            load(network, given.tensors)
+        self.network = given.network
+        network.set_train(False)
+        # Not the global mode, which belongs to the program around us.
+        self._graph = mindspore.jit(network.construct)
+        self._lock = Lock()
+
+    def __call__(
+        self, image: NDArray[np.float32], outputs: Sequence[str] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Run the network.
+
+        Parameters
+        ----------
+        image : ndarray, N×3×H×W, float32
+            Display values in [0, 1]; any height and width.
+        outputs : sequence of str, optional
+            Which of `names` to return; all of them if left out.
+
+        Returns
+        -------
+        dict of str to ndarray, float32
+            As `OnnxEngine` returns them.
+        """
+        height, width = image.shape[2:]
+        # As the network would do inside, but then every size would be a graph of its own.
+        room = ((0, 0), (0, 0), (0, -height % self.multiple), (0, -width % self.multiple))
+        padded = mindspore.Tensor(np.pad(image, room, "edge"))
+        wanted = outputs or self.names
+        with self._lock:
+            everything = self._graph(padded)
+            layers = {name: everything[self.names.index(name)].asnumpy() for name in wanted}
+        return {
+            name: in_its_space(self.network, name, layer[..., :height, :width])
+            for name, layer in layers.items()
+        }
+
+
+def available_devices() -> list[str]:
+    """Return the devices that this MindSpore can use here, the preferred one first."""
+    preferred = mindspore.get_context("device_target").lower()
+    return ["cpu"] if preferred == "cpu" else [preferred, "cpu"]
+
+
+def _use(wanted: str) -> str:
+    devices = available_devices()
+    if wanted == "auto":
+        return devices[0]
+    if wanted not in devices:
+        raise UnshineError(
+            f"MindSpore has no device {wanted!r} here; choose auto or {' or '.join(devices)}."
+        )
+    if wanted != devices[0]:
+        mindspore.set_device("CPU")
+    return wanted

@@ -1,0 +1,97 @@
+"""Our network or the paper's under PyTorch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unshine.engines import SHIPPED, in_its_space
+from unshine.errors import UnshineError
+from unshine.networks.three_stage import OUTPUTS as THREE_STAGE
+from unshine.networks.weights import read_weights
+
+
+class TorchEngine:
+    """A loaded network; call it often, from as many threads as you like.
+
+    Parameters
+    ----------
+    weights : path, optional
+        What `read_weights` reads; the shipped weights if left out.
+    device : {"auto", "cpu", "cuda", "mps"}
+        `auto` takes the first of CUDA, MPS and CPU that is there.
+    variant : str, optional
+        Which of TSHRNet's variants, where the weights do not say.
+
+    Raises
+    ------
+    UnshineError
+        If the weights cannot be used or the device is not there.
+    """
+
+    def __init__(
+        self, weights: str | Path | None = None, device: str = "auto", variant: str | None = None
+    ) -> None:
+        self.device = _device(device)
+        self.weights = Path(weights) if weights is not None else SHIPPED
+        given = read_weights(self.weights, variant)
+        network: torch.nn.Module
+        if given.variant:
+            from unshine.networks.tshrnet import OUTPUTS, width_of
+            from unshine.networks.tshrnet.torch import TSHRNet, load
+
+            self.names: tuple[str, ...] = OUTPUTS[given.variant]
+            network = TSHRNet(given.variant, width=width_of(given.tensors))
+            load(network, given.tensors)
+        else:
+            from unshine.networks.three_stage.torch import ThreeStage
+
+            self.names = THREE_STAGE
+            network = ThreeStage(given.sizes)
+            tensors = {n: torch.from_numpy(x.astype(np.float32)) for n, x in given.tensors.items()}
+            network.load_state_dict(tensors)
+        self.network = given.network
+        self._module = network.eval().to(self.device)
+
+    def __call__(
+        self, image: NDArray[np.float32], outputs: Sequence[str] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Run the network.
+
+        Parameters
+        ----------
+        image : ndarray, N×3×H×W, float32
+            Display values in [0, 1]; any height and width.
+        outputs : sequence of str, optional
+            Which of `names` to return; all of them if left out.
+
+        Returns
+        -------
+        dict of str to ndarray, float32
+            As `OnnxEngine` returns them.
+        """
+        with torch.inference_mode():
+            everything = self._module(torch.from_numpy(image).to(self.device))
+        return {
+            name: in_its_space(self.network, name, getattr(everything, name).cpu().numpy())
+            for name in outputs or self.names
+        }
+
+
+def available_devices() -> list[str]:
+    """Return the devices that this PyTorch can use here, the preferred one first."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [*(name for name, usable in there.items() if usable), "cpu"]
+
+
+def _device(wanted: str) -> str:
+    devices = available_devices()
+    if wanted == "auto":
+        return devices[0]
+    if wanted not in devices:
+        raise UnshineError(
+            f"PyTorch has no device {wanted!r} here; choose auto or {' or '.join(devices)}."
+        )
+    return wanted
