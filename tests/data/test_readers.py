@@ -109,14 +109,96 @@ def test_sshr_without_a_list(tmp_path):
     assert sshr.read(sshr.find(tmp_path)[0]).mask.sum() == 30
 
 
+def test_sshr_takes_a_split_and_seven_before_four(tmp_path):
+    ends = ("i", "a", "s", "r", "d", "d_tc", "m")
+    for split in ("train", "test"):
+        for count, chosen in ((7, ends), (4, ("i", "r", "d", "d_tc"))):
+            line = " ".join(f"SSHR/{split}/m1/0_{e}.png" for e in chosen)
+            (tmp_path / f"{split}_{count}_tuples.lst").write_text(line)
+        (entry,) = sshr.find(tmp_path, split)
+        assert entry.name == f"{split}/m1/0"
+        assert set(entry.files) == set(sshr.SEVEN)
+        assert entry.source == f"{tmp_path / split}_7_tuples.lst, line 1"
+    for path in tmp_path.glob("train*"):
+        path.unlink()
+    assert sshr.find(tmp_path, "train") == []
+
+
 def test_sshr_refuses_unclear_lists(tmp_path):
-    (tmp_path / "train_4_tuples.lst").write_text("a b c d\n")
-    (tmp_path / "train_7_tuples.lst").write_text("a b c d e f g\n")
+    for name in ("train_a_tuples.lst", "train_b_tuples.lst"):
+        (tmp_path / name).write_text("a b c d\n")
     with pytest.raises(UnshineError, match="several lists"):
         sshr.find(tmp_path)
-    (tmp_path / "odd.lst").write_text("a b c d\na b c\n")
-    with pytest.raises(UnshineError, match="line 2 has 3 paths"):
-        sshr.find(tmp_path / "odd.lst")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("a b c", "line 2 has 3 paths, not 4 or 7"),
+        ("a b c d e f g", "line 2 has 7 paths, the lines before it others"),
+        ("m/1_i.png m/1_r.png m/2_d.png m/1_d_tc.png", "line 2 mixes pictures"),
+        ("m/1_i.png m/1_r.png m/1_r.png m/1_d_tc.png", "line 2 names one picture twice"),
+    ],
+)
+def test_bad_lines_are_named_or_skipped(tmp_path, caplog, line, words):
+    good = "m/{0}_i.png m/{0}_r.png m/{0}_d.png m/{0}_d_tc.png"
+    path = tmp_path / "odd.lst"
+    path.write_text("\n".join((good.format(0), line, good.format(3))))
+    with pytest.raises(UnshineError, match=words):
+        sshr.find(path)
+    assert [entry.name for entry in sshr.find(path, skip_bad=True)] == ["m/0", "m/3"]
+    assert words in caplog.text
+
+
+def test_sshr_packs_hold_albedo_shading_and_residue_alone(tmp_path):
+    for end in ("a", "s", "r", "m"):
+        save(tmp_path / "SSHR" / "train" / "m1" / f"1_{end}.webp", 0.4)
+        save(tmp_path / "SSHR" / "test" / "m2" / f"1_{end}.webp", 0.4)
+    (entry,) = sshr.find(tmp_path, "train")
+    assert set(entry.files) == {"albedo", "shading", "specular", "mask"}
+    names = " ".join(f"SSHR/train/m1/1_{end}.webp" for end in "asrm")
+    (tmp_path / "train_tuples.lst").write_text(names)
+    (listed,) = sshr.find(tmp_path, "train")
+    assert listed.files == entry.files
+    with pytest.raises(UnshineError, match="no image"):
+        sshr.read(entry)
+
+
+def test_layers_are_of_one_size_and_colour(tmp_path):
+    sshr_tuple(tmp_path, "m1/0001")
+    (tmp_path / "tuples.lst").write_text(
+        " ".join(f"m1/0001_{e}.png" for e in ("i", "a", "s", "r", "d", "d_tc", "m"))
+    )
+    (entry,) = sshr.find(tmp_path / "tuples.lst")
+    layers = item.layers(entry, entry.files)
+    assert layers["mask"].shape == (6, 8, 1)
+    assert layers["mask"].sum() == 30
+    assert layers["albedo"][0, 0] == pytest.approx([0.1] * 3, abs=0.01)
+    # A mask may be grey, and so may all the others at once.
+    Image.fromarray(np.full((6, 8), 255, np.uint8)).save(entry.files["mask"])
+    item.layers(entry, entry.files)
+    Image.fromarray(np.full((6, 8), 99, np.uint8)).save(entry.files["shading"])
+    with pytest.raises(UnshineError, match=r"lst, line 1: .*0001_s\.png: is grey"):
+        item.layers(entry, entry.files)
+    save(entry.files["shading"], size=(6, 9))
+    with pytest.raises(UnshineError, match=r"line 1: .*0001_s\.png: is 9×6 and 0001_i\.png 8×6"):
+        item.layers(entry, entry.files)
+    entry.files["shading"].unlink()
+    with pytest.raises(UnshineError, match=r"line 1: .*0001_s\.png: there is no such file"):
+        item.layers(entry, entry.files)
+
+
+def test_shiq_and_psd_have_splits(tmp_path):
+    for split in ("train", "test"):
+        for letter in "ADS":
+            save(tmp_path / "SHIQ" / split / f"{split}_{letter}.png")
+        for kind in ("specular", "diffuse"):
+            save(tmp_path / "PSD" / f"PSD_{split.title()}_{kind}" / f"{split}.png")
+        for reader, folder in ((shiq, "SHIQ"), (psd, "PSD")):
+            (entry,) = reader.find(tmp_path / folder, split)
+            assert entry.name == split
+    assert "specular" in shiq.find(tmp_path / "SHIQ", "train")[0].files
+    assert psd.find(tmp_path / "PSD" / "PSD_Test_specular", "train") == []
 
 
 def test_shiq(tmp_path):

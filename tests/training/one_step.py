@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from unshine.synth import camera, patterns
 from unshine.synth.camera import Tuples
 from unshine.synth.procedural import Studio
-from unshine.training.loop import Settings, _fabric, _Run
+from unshine.training.loop import _fabric, _Run
 from unshine.training.losses import losses
+from unshine.training.settings import Settings
 
 folder = Path(sys.argv[1])
 options = Settings(output=folder, samples=4, batch=4, size=32, precision="32", device="cpu")

@@ -19,7 +19,8 @@ from unshine.synth import camera, patterns
 from unshine.synth.camera import Tuples
 from unshine.synth.procedural import Studio
 from unshine.training import checkpoints
-from unshine.training.loop import Settings, _fabric, _Run, learning_rate
+from unshine.training.loop import _fabric, _Run
+from unshine.training.settings import Settings, learning_rate
 from unshine.training.stream import ProceduralStream
 
 SOURCE = Path(__file__).parents[2] / "src"

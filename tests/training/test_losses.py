@@ -1,11 +1,12 @@
 """What the losses reward."""
 
+import pytest
 import torch
 
 from unshine import optics
 from unshine.networks.three_stage.torch import Outputs
 from unshine.synth.camera import Tuples
-from unshine.training.losses import WEIGHTS, losses
+from unshine.training.losses import WEIGHTS, losses, paper_losses
 
 
 def tuples() -> Tuples:
@@ -47,8 +48,10 @@ def test_the_truth_costs_nothing():
 def test_every_stage_is_supervised():
     truth = tuples()
     best = perfect(truth)
-    for field in ("albedo", "shading", "diffuse", "residue", "clean", "ungated", "logits"):
-        worse = best._replace(**{field: getattr(best, field) - 0.1})
+    fields = ("albedo", "shading", "diffuse", "residue", "clean", "ungated")
+    wrong = {field: getattr(best, field) - 0.1 for field in fields} | {"logits": -best.logits}
+    for field, value in wrong.items():
+        worse = best._replace(**{field: value})
         assert losses(worse, truth)["total"] > losses(best, truth)["total"], field
 
 
@@ -72,3 +75,39 @@ def test_a_closed_gate_still_gets_gradients():
     inside = truth.highlight > 0.5
     assert logits.grad is not None
     assert (logits.grad[inside] < 0).all()
+
+
+def test_nobody_is_asked_for_albedo_and_shading_that_nobody_knows():
+    known = tuples()
+    nothing = torch.zeros_like(known.albedo)
+    unknown = known._replace(albedo=nothing, shading=nothing)
+    best = perfect(known)
+    terms = losses(best._replace(albedo=best.albedo + 0.3, shading=best.shading + 1), unknown)
+    assert float(terms["albedo"]) == float(terms["shading"]) == 0
+    assert all(torch.isfinite(term) for term in terms.values())
+
+
+def test_the_gate_costs_its_cross_entropy():
+    truth = tuples()
+    logits = torch.linspace(-90, 90, truth.highlight.numel()).view_as(truth.highlight)
+    logits[0, 0, 0, :4] = 0
+    logits.requires_grad_()
+    losses(perfect(truth)._replace(logits=logits), truth)["highlight"].backward()
+    mine, logits.grad = logits.grad, None
+    torch.nn.functional.binary_cross_entropy_with_logits(logits, truth.highlight).backward()
+    assert torch.allclose(mine, logits.grad, rtol=1e-5, atol=1e-9)
+
+
+def test_the_paper_asks_for_mean_squares_of_normalised_values():
+    generator = torch.Generator().manual_seed(0)
+    truth = [torch.rand((2, 3, 8, 8), generator=generator) for _ in range(6)]
+    _, albedo, shading, specular, diffuse, clean = truth
+    for targets in (
+        (albedo, shading, specular, diffuse, clean),
+        (diffuse, specular, diffuse, clean),
+    ):
+        outputs = [2 * target - 1 + 0.1 * k for k, target in enumerate(targets)]
+        terms = paper_losses(outputs, truth)
+        assert len(terms) == len(targets) + 1
+        expected = sum((0.1 * k) ** 2 for k in range(len(targets)))
+        assert float(terms["total"]) == pytest.approx(expected, rel=1e-4)

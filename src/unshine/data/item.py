@@ -1,8 +1,10 @@
 """What every reader returns, and how a picture becomes an array."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,9 @@ from unshine.io import stills
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+
+Split = Literal["train", "test"]
+"""Which part of a dataset, where it has parts."""
 
 ENDINGS = tuple(stills.FORMATS)
 
@@ -27,6 +32,8 @@ class Entry:
     """What is in which file; these need not exist."""
     gain: float = 1.0
     """Factor on the specular light, for datasets that store it separately and linear."""
+    source: str = ""
+    """The list file and line that name it, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +62,57 @@ def picture(path: Path) -> Floats:
     UnshineError
         If there is no readable picture.
     """
-    deep = _sixteen_bit_colour(path)
-    pixels: NDArray[Any] = stills.read(path).pixels if deep is None else deep
-    values: Floats = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    return values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
+    return _in_colour(_stored(path))
 
 
 def mask(path: Path) -> Mask:
     """Read a mask as (H, W), true where the picture is brighter than half."""
     return picture(path).mean(axis=2) > 0.5
+
+
+def layers(entry: Entry, kinds: Iterable[str]) -> dict[str, Floats]:
+    """Read some pictures of an entry, as stored: (H, W, 3) each, the mask (H, W, 1) of 0 and 1.
+
+    Raises
+    ------
+    UnshineError
+        If one of them is missing, damaged, of another size than the others, or grey among coloured
+        ones; it names the file, and the line of the list that names it.
+    """
+    where = f"{entry.source}: " if entry.source else ""
+    found: dict[str, Floats] = {}
+    grey: dict[str, bool] = {}
+    for kind in kinds:
+        try:
+            values = _stored(entry.files[kind])
+        except UnshineError as error:
+            raise UnshineError(f"{where}{error}") from error
+        if kind == "mask":
+            found[kind] = (_in_colour(values).mean(axis=2, keepdims=True) > 0.5).astype(np.float32)
+        else:
+            found[kind] = _in_colour(values)
+            grey[kind] = values.ndim == 2
+    first = next(iter(found))
+    height, width = found[first].shape[:2]
+    for kind, values in found.items():
+        if values.shape[:2] != (height, width):
+            raise UnshineError(
+                f"{where}{entry.files[kind]}: is {values.shape[1]}×{values.shape[0]} and"
+                f" {entry.files[first].name} {width}×{height}; all pictures of a tuple must have"
+                " one size."
+            )
+        if grey.get(kind) and not all(grey.values()):
+            raise UnshineError(
+                f"{where}{entry.files[kind]}: is grey and the others of its tuple have colour."
+            )
+    return found
+
+
+def bad(message: str, skip: bool) -> None:
+    """Raise, or warn where bad tuples are skipped."""
+    if not skip:
+        raise UnshineError(message)
+    logging.getLogger("unshine").warning("Skipped: %s", message)
 
 
 def example(
@@ -104,6 +153,18 @@ def pictures(folder: Path) -> dict[str, Path]:
                 raise UnshineError(f"{path}: {found[path.stem].name} has the same name.")
             found[path.stem] = path
     return found
+
+
+def _stored(path: Path) -> Floats:
+    """Read (H, W, 3) float32 in [0, 1], or (H, W) where the file has a single channel."""
+    deep = _sixteen_bit_colour(path)
+    pixels: NDArray[Any] = stills.read(path).pixels if deep is None else deep
+    values: Floats = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return values
+
+
+def _in_colour(values: Floats) -> Floats:
+    return values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
 
 
 def _sixteen_bit_colour(path: Path) -> NDArray[np.uint16] | None:

@@ -1,21 +1,24 @@
 """PSD: real photographs whose truth was taken through crossed polarisers.
 
-``PSD_Test_specular/`` holds the images and ``PSD_Test_diffuse/`` the truths, under the same names.
+``PSD_Test_specular/`` holds the images and ``PSD_Test_diffuse/`` the truths, under the same names;
+``PSD_Train_specular/`` and ``PSD_Train_diffuse/`` those for training.
 Several images of a group (``<group>-idx-<n>``) may share one truth.
 """
 
 from pathlib import Path
 
 from unshine.data import item
-from unshine.data.item import Entry, Example
+from unshine.data.item import Entry, Example, Split
 
 
-def find(folder: Path) -> list[Entry]:
-    """Find the pairs of a folder: those for testing where it holds several sets."""
+def find(folder: Path, split: Split = "test", skip_bad: bool = False) -> list[Entry]:
+    """Find the pairs of a folder: of the sets of that split, where their names say one."""
     if folder.is_file():
         return []
     sets = sorted(p for p in (*folder.glob("*_specular"), *folder.glob("*/*_specular")))
-    sets = [p for p in sets if "test" in p.name.lower()] or sets
+    named = [p for p in sets if split in p.name.lower()]
+    # Training pictures may be scored where there are no others; test pictures are not trained on.
+    sets = named or [p for p in sets if split == "test" or "test" not in p.name.lower()]
     entries = []
     for images in sets:
         truths_folder = images.with_name(images.name.removesuffix("_specular") + "_diffuse")
@@ -32,9 +35,8 @@ def find(folder: Path) -> list[Entry]:
 
 def read(entry: Entry) -> Example:
     """Read one pair."""
-    return item.example(
-        entry.name, item.picture(entry.files["image"]), item.picture(entry.files["diffuse"])
-    )
+    layers = item.layers(entry, ("image", "diffuse"))
+    return item.example(entry.name, layers["image"], layers["diffuse"])
 
 
 def _group(stem: str) -> str:

@@ -3,23 +3,23 @@
 from pathlib import Path
 
 from unshine.data import item
-from unshine.data.item import Entry, Example
+from unshine.data.item import Entry, Example, Split
 
 
-def find(folder: Path) -> list[Entry]:
-    """Find the pictures of a folder, or of its ``test`` folder where it has one."""
+def find(folder: Path, split: Split = "test", skip_bad: bool = False) -> list[Entry]:
+    """Find the pictures of a folder, or of its ``test`` or ``train`` folder where it has one."""
     if folder.is_file():
         return []
-    folder = folder / "test" if (folder / "test").is_dir() else folder
+    folder = folder / split if (folder / split).is_dir() else folder
     stems = sorted({path.stem[:-2] for path in folder.glob("*_[AD].png")})
+    kinds = {"image": "A", "diffuse": "D", "specular": "S"}
     return [
-        Entry(stem, {"image": folder / f"{stem}_A.png", "diffuse": folder / f"{stem}_D.png"})
+        Entry(stem, {kind: folder / f"{stem}_{letter}.png" for kind, letter in kinds.items()})
         for stem in stems
     ]
 
 
 def read(entry: Entry) -> Example:
     """Read one picture. The dataset marks highlights, not objects: the object is the frame."""
-    return item.example(
-        entry.name, item.picture(entry.files["image"]), item.picture(entry.files["diffuse"])
-    )
+    layers = item.layers(entry, ("image", "diffuse"))
+    return item.example(entry.name, layers["image"], layers["diffuse"])

@@ -2,23 +2,35 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from unshine.errors import UnshineError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHARD_BYTES = 15_000_000
 """So that a checkpoint can travel through tools that limit the size of a file."""
 
 
-def save_checkpoint(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write a checkpoint; an earlier one at the same place stays whole until this one is."""
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give a folder to write into, which takes the place of `folder` once it is complete."""
     temporary = folder.with_name(folder.name + ".part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
+    yield temporary
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def save_checkpoint(folder: Path, tensors: "dict[str, Tensor]", state: dict[str, Any]) -> None:
+    """Write a checkpoint; an earlier one at the same place stays whole until this one is."""
+    from safetensors.torch import save_file
+
     shards: list[dict[str, Tensor]] = [{}]
     size = 0
     for name, tensor in tensors.items():
@@ -28,14 +40,18 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensor], state: dict[str, A
             size = 0
         shards[-1][name] = tensor.detach().cpu().contiguous()
         size += bytes_
-    for index, shard in enumerate(shards):
-        save_file(shard, temporary / f"state-{index}.safetensors")
-    (temporary / "state.json").write_text(json.dumps(state, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    with replacing(folder) as new:
+        for index, shard in enumerate(shards):
+            save_file(shard, new / f"state-{index}.safetensors")
+        (new / "state.json").write_text(json.dumps(state, indent=1))
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def holds_weights_alone(path: Path) -> bool:
+    """Whether there is something here that is no checkpoint, so that it can only be weights."""
+    return path.exists() and not (path / "state.json").exists()
+
+
+def load_checkpoint(folder: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
     """Read what `save_checkpoint` wrote.
 
     Raises
@@ -43,11 +59,34 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     UnshineError
         If `folder` is no checkpoint.
     """
+    from safetensors.torch import load_file
+
+    state = load_state(folder, "torch")
+    tensors: dict[str, Tensor] = {}
     try:
-        state = json.loads((folder / "state.json").read_text())
-        tensors: dict[str, Tensor] = {}
-        for shard in sorted(folder.glob("state-*.safetensors")):
+        for shard in folder.glob("state-*.safetensors"):
             tensors.update(load_file(shard))
+    except Exception as error:  # safetensors raises its own and the operating system's
+        raise UnshineError(f"{folder}: the checkpoint is damaged: {error}.") from error
+    return tensors, state
+
+
+def load_state(folder: Path, framework: str) -> dict[str, Any]:
+    """Read what a checkpoint says about its run, which must have been one of that framework.
+
+    Raises
+    ------
+    UnshineError
+        If `folder` is no checkpoint, or another framework's.
+    """
+    try:
+        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
     except (OSError, ValueError) as error:
         raise UnshineError(f"{folder} is no training checkpoint: {error}.") from error
-    return tensors, state
+    written = state.get("framework", "torch")
+    if written != framework:
+        raise UnshineError(
+            f"{folder} is a checkpoint of --backend {written}; weights.safetensors beside it starts"
+            f" either, with --init."
+        )
+    return state

@@ -1,75 +1,39 @@
-"""The training loop, on Lightning Fabric: a laptop's CPU, one GPU, or many under torchrun."""
+"""The PyTorch training loop, on Lightning Fabric: a laptop's CPU, one GPU, or many."""
 
-import csv
 import logging
-import math
 import os
-import signal
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
 
+from unshine.data.item import Floats
+from unshine.engines import in_its_space
 from unshine.errors import UnshineError
-from unshine.networks.three_stage import FAST
+from unshine.networks import three_stage, tshrnet
 from unshine.networks.three_stage.torch import ThreeStage
+from unshine.networks.tshrnet.torch import TSHRNet
 from unshine.networks.weights import load_weights, save_weights
-from unshine.synth.camera import Tuples
 from unshine.training import checkpoints, validation
-from unshine.training.losses import losses
-from unshine.training.stream import ProceduralStream
-
-
-@dataclass(frozen=True)
-class Settings:
-    """One training run.
-
-    Either `minutes` or `samples` says how long; the learning rate falls along a half cosine to
-    its end, whichever it is.
-    """
-
-    output: Path
-    minutes: float | None = None
-    samples: int | None = None
-    batch: int = 8
-    size: int = 128
-    rate: float = 1e-3
-    warmup: int = 200
-    averaging: float = 0.999
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    init: Path | None = None
-    resume: Path | None = None
-    validate_on: Path | None = None
-    validations: int = 20
-
-    def __post_init__(self) -> None:
-        if (self.minutes is None) == (self.samples is None):
-            raise UnshineError("Say how long to train: --minutes or --samples, one of them.")
-        if self.init and self.resume:
-            raise UnshineError("--init starts anew and --resume goes on: give one of them.")
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise UnshineError(f"There is no device {self.device!r}; choose auto, cpu or cuda.")
-        if self.precision not in ("auto", "bf16", "32"):
-            raise UnshineError(f"There is no precision {self.precision!r}; choose bf16 or 32.")
+from unshine.training.losses import losses, paper_losses
+from unshine.training.record import follow, scored
+from unshine.training.settings import Settings, learning_rate
+from unshine.training.stream import Truth, stream
 
 
 def train(settings: Settings) -> Path:
-    """Train `ThreeStage` on procedural tuples.
+    """Train our network, or the paper's with the recipe ``paper``.
 
     Returns
     -------
     Path
-        The averaged weights, ``weights.safetensors`` in the output folder, beside ``log.csv``,
-        ``validation.csv``, ``curves.png``, ``sheet.png`` and the folder ``checkpoint``.
+        The weights (ours averaged over the last steps), ``weights.safetensors`` in the output
+        folder, beside ``log.csv``, ``validation.csv``, ``curves.png``, ``sheet.png`` and the folder
+        ``checkpoint``.
     """
     # Denormals slow CPUs down tenfold. The setting is each thread's own and inherited by those
     # that it starts, so it comes before the first parallel operation.
@@ -83,31 +47,15 @@ def train(settings: Settings) -> Path:
 def _train(settings: Settings) -> Path:
     fabric = _fabric(settings)
     fabric.seed_everything(settings.seed, verbose=False)
+    if settings.validate_on:
+        validation.check(settings.validate_on)
     run = _Run(settings, fabric)
-    stream = _stream(settings, fabric, run.step)
-    settings.output.mkdir(parents=True, exist_ok=True)
-    # A polite kill keeps what was learnt, as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    started = time.monotonic() - run.seconds
-    next_validation = run.done()
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not fabric.is_global_zero) as bar:
-        task = bar.add_task("training", total=1.0)
-        try:
-            while run.done() < 1:
-                run.learn(next(stream))
-                run.seconds = time.monotonic() - started
-                if run.step % 50 == 0:
-                    loss = run.log()["total"]
-                    rate = run.samples / run.seconds
-                    words = f"{run.samples} samples, {rate:.0f}/s, loss {loss:.4f}"
-                    bar.update(task, completed=run.done(), description=words)
-                if run.done() >= next_validation:
-                    next_validation += 1 / settings.validations
-                    run.keep()
-        except KeyboardInterrupt:
-            fabric.print("Interrupted: keeping what was learnt; go on with --resume.")
-    run.keep()
+    place = (run.step, fabric.global_rank, fabric.world_size)
+    tuples = stream(settings, fabric.device, *place)
+    try:
+        follow(run, tuples, fabric.is_global_zero)
+    finally:
+        tuples.close()
     return settings.output / "weights.safetensors"
 
 
@@ -116,19 +64,29 @@ class _Run:
 
     def __init__(self, settings: Settings, fabric: Fabric) -> None:
         self.settings, self.fabric = settings, fabric
-        self.step, self.samples, self.seconds = 0, 0, 0.0
+        self.step, self.samples, self.seconds, self.rate = 0, 0, 0.0, 0.0
         self.recent: list[dict[str, Tensor]] = []
-        network = ThreeStage(FAST)
-        if settings.init:
-            load_weights(settings.init, network)
-        optimiser = torch.optim.AdamW(
-            network.parameters(), settings.rate, betas=(0.9, 0.99), weight_decay=0.01
-        )
+        network, optimiser = _paper(settings) if self.paper else _ours(settings)
+        start = settings.init
+        if settings.resume and checkpoints.holds_weights_alone(settings.resume):
+            fabric.print(f"{settings.resume} holds weights and no optimiser state: it starts anew.")
+            start = settings.resume
+        if start:
+            load_weights(start, network)
         self.network = network
         self.model, self.optimiser = fabric.setup(network, optimiser)
         self.average = {name: x.detach().clone() for name, x in network.state_dict().items()}
-        if settings.resume:
+        if self.paper:
+            # BatchNorm's statistics belong to one set of weights, not to a mean of many.
+            self.average = {}
+            self.model.mark_forward_method("normalised")
+        if settings.resume and settings.resume != start:
             self._restore(settings.resume)
+
+    @property
+    def paper(self) -> bool:
+        """Whether this is the paper's recipe."""
+        return self.settings.recipe == "paper"
 
     def done(self) -> float:
         """How much of the run is over, from 0 to 1; the same on all processes."""
@@ -137,50 +95,46 @@ class _Run:
         seconds = self.fabric.broadcast(self.seconds)
         return float(seconds) / (60 * (self.settings.minutes or 1))
 
-    def learn(self, tuples: Tuples) -> None:
+    def losses(self, truth: Truth) -> dict[str, Tensor]:
+        """Run the network on a batch and compare."""
+        if self.paper:
+            return paper_losses(self.model.normalised(truth.image), truth)
+        return losses(self.model(truth.image), truth)
+
+    def learn(self, truth: Truth) -> None:
         """Take one step."""
-        rate = self.settings.rate * learning_rate(self.done(), self.step, self.settings.warmup)
+        share = learning_rate(self.done(), self.step, self.settings.warmup)
+        self.rate = self.settings.rate * share
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        terms = losses(self.model(tuples.image), tuples)
+            group["lr"] = self.rate
+        self.network.train()
+        terms = self.losses(truth)
         self.optimiser.zero_grad()
         self.fabric.backward(terms["total"])
-        self.fabric.clip_gradients(self.model, self.optimiser, max_norm=3.0)
+        if not self.paper:
+            self.fabric.clip_gradients(self.model, self.optimiser, max_norm=3.0)
         self.optimiser.step()
         self.step += 1
-        self.samples += tuples.image.shape[0] * self.fabric.world_size
-        # Short at first, so that the average does not remember the untrained network.
-        decay = min(self.settings.averaging, (1 + self.step) / (10 + self.step))
-        average = list(self.average.values())
-        current = [x.detach() for x in self.network.state_dict().values()]
-        torch._foreach_lerp_(average, current, 1 - decay)
+        self.samples += truth.image.shape[0] * self.fabric.world_size
+        if self.average:
+            # Short at first, so that the average does not remember the untrained network.
+            decay = min(self.settings.averaging, (1 + self.step) / (10 + self.step))
+            current = [x.detach() for x in self.network.state_dict().values()]
+            torch._foreach_lerp_(list(self.average.values()), current, 1 - decay)
         self.recent.append({name: term.detach() for name, term in terms.items()})
 
-    def log(self) -> dict[str, float]:
-        """Write the mean losses since the last call to ``log.csv``, and return them."""
-        names = self.recent[0].keys()
-        terms = {n: float(torch.stack([x[n] for x in self.recent]).mean()) for n in names}
-        self.recent.clear()
-        if self.fabric.is_global_zero:
-            rate = self.optimiser.param_groups[0]["lr"]
-            when = {"step": self.step, "samples": self.samples, "seconds": round(self.seconds, 1)}
-            _append(self.settings.output / "log.csv", when | {"rate": rate} | terms)
-        return terms
-
     def keep(self) -> None:
-        """Validate the averaged weights, and write them, the sheet, the curves, a checkpoint."""
-        if not self.fabric.is_global_zero:
-            return
-        folder = self.settings.output
-        averaged = ThreeStage(FAST)
-        averaged.load_state_dict(self.average)
-        averaged.to(self.fabric.device)
-        scores, sheet = validation.validate(averaged, self.settings.validate_on)
-        when = {"step": self.step, "samples": self.samples, "seconds": round(self.seconds, 1)}
-        _append(folder / "validation.csv", when | scores)
-        sheet.save(folder / "sheet.png")
-        validation.plot(folder)
-        save_weights(folder / "weights.safetensors", averaged)
+        """Validate the weights, and write them, the sheet, the curves, a checkpoint."""
+        folder, network = self.settings.output, self.network
+        if self.average:
+            network = ThreeStage(three_stage.FAST)
+            network.load_state_dict(self.average)
+            network.to(self.fabric.device)
+        scores, sheet = validation.validate(
+            engine(network, self.fabric.device), **validation.choices(self.settings)
+        )
+        scored(self, scores, sheet)
+        save_weights(folder / "weights.safetensors", network)
         checkpoints.save_checkpoint(folder / "checkpoint", self._tensors(), self._state())
         words = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
         self.fabric.print(f"{self.samples} samples: {words}")
@@ -192,8 +146,8 @@ class _Run:
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"average.{name}": x for name, x in self.average.items()}
+        tensors |= {f"weight.{name}": x for name, x in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
-            tensors[f"weight.{name}"] = parameter
             for moment, value in self.optimiser.state[parameter].items():
                 tensors[f"{moment}.{name}"] = value
         return tensors
@@ -205,8 +159,9 @@ class _Run:
         with torch.no_grad():
             for name, x in self.average.items():
                 x.copy_(tensors[f"average.{name}"])
+            for name, x in self.network.state_dict().items():
+                x.copy_(tensors[f"weight.{name}"])
             for name, parameter in self.network.named_parameters():
-                parameter.copy_(tensors[f"weight.{name}"])
                 self.optimiser.state[parameter] = {
                     moment: tensors[f"{moment}.{name}"].to(
                         "cpu" if moment == "step" else parameter.device
@@ -216,20 +171,50 @@ class _Run:
                 }
 
 
-def learning_rate(done: float, step: int, warmup: int) -> float:
-    """Share of the full rate: a linear warm-up, then half a cosine down to 1 %."""
-    cosine = 0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * min(done, 1.0)))
-    return min(1.0, (step + 1) / warmup) * cosine
+def _ours(settings: Settings) -> tuple[ThreeStage, torch.optim.Optimizer]:
+    network = ThreeStage(three_stage.FAST)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), settings.rate, betas=(0.9, 0.99), weight_decay=0.01
+    )
+    return network, optimiser
+
+
+def _paper(settings: Settings) -> tuple[TSHRNet, torch.optim.Optimizer]:
+    network = TSHRNet(settings.variant, settings.seed, settings.width)
+    optimiser = torch.optim.Adam(network.parameters(), settings.rate, betas=(0.5, 0.999))
+    return network, optimiser
+
+
+def engine(network: nn.Module, device: torch.device) -> validation.Engine:
+    """Wrap a network that is being trained as an engine."""
+    names: tuple[str, ...]
+    kind, names = "three_stage", three_stage.OUTPUTS
+    if isinstance(network, TSHRNet):
+        kind, names = "tshrnet", tshrnet.OUTPUTS[network.variant]
+
+    def run(image: Floats) -> Sequence[Floats]:
+        network.eval()
+        with torch.no_grad():
+            outputs = network(torch.from_numpy(image).to(device))
+        # ThreeStage's last outputs are for its losses alone.
+        named = zip(names, outputs, strict=False)
+        return [in_its_space(kind, name, x.float().cpu().numpy()) for name, x in named]
+
+    return validation.Engine(run, names)
 
 
 def _fabric(settings: Settings) -> Fabric:
+    if settings.device not in ("auto", "cpu", "cuda"):
+        raise UnshineError(f"There is no device {settings.device!r}; choose auto, cpu or cuda.")
     # torchrun says through the environment how many processes there are; alone there is one.
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise UnshineError("PyTorch finds no CUDA device here; choose --device cpu.")
     precision = settings.precision
-    if precision == "auto":
+    if precision == "auto" and settings.recipe == "paper":
+        precision = "32"
+    elif precision == "auto":
         fast = settings.device != "cpu" and torch.cuda.is_available()
         precision = "bf16" if fast or _cpu_has_bf16() else "32"
     for name in ("lightning.fabric", "lightning.pytorch"):  # which of them speaks, varies
@@ -251,30 +236,3 @@ def _cpu_has_bf16() -> bool:
         return "bf16" in Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
-
-
-def _stream(settings: Settings, fabric: Fabric, step: int) -> Iterator[Tuples]:
-    # Other tuples on each process, and after a resumption others than before it.
-    seed = (settings.seed * 1_000_003 + step) * fabric.world_size + fabric.global_rank
-    if fabric.device.type == "cuda":
-        return iter(ProceduralStream(settings.size, settings.batch, seed, fabric.device))
-    stream = ProceduralStream(settings.size, settings.batch, seed, torch.device("cpu"), reuse=2)
-    loader: DataLoader[Tuples] = DataLoader(
-        stream, batch_size=None, num_workers=1, prefetch_factor=4, worker_init_fn=_one_thread
-    )
-    return iter(loader)
-
-
-def _one_thread(_: int) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-
-
-def _append(path: Path, row: dict[str, Any]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row.keys())
-        if new:
-            writer.writeheader()
-        writer.writerow({n: f"{v:.6g}" if isinstance(v, float) else v for n, v in row.items()})

@@ -1,12 +1,13 @@
-"""What the network is asked for: every stage is supervised, as in the paper."""
+"""What the networks are asked for: every stage is supervised, as in the paper.
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+Written with operators and methods that PyTorch and MindSpore share, so that both minimise the same.
+"""
+
+from collections.abc import Sequence
 
 from unshine import optics
-from unshine.networks.three_stage.torch import Outputs
-from unshine.synth.camera import Tuples
+from unshine.networks.tshrnet import normalise
+from unshine.optics import Array
 
 WEIGHTS = {
     "albedo": 0.15,
@@ -29,55 +30,116 @@ makes a timid network.
 """
 
 
-def losses(outputs: Outputs, truth: Tuples) -> dict[str, Tensor]:
+def losses(outputs: Sequence[Array], truth: Sequence[Array]) -> dict[str, Array]:
     """Mean loss of each term over the batch, and their weighted ``total``.
 
     Parameters
     ----------
     outputs : Outputs
-        Of `ThreeStage` for ``truth.image``.
+        Of `ThreeStage` for ``truth.image``: `networks.three_stage.torch.Outputs`, or MindSpore's
+        tuple of the same nine.
     truth : Tuples
+        `synth.camera.Tuples`, or a tuple of the same eight. Shading that is 0 all over says that
+        nobody knows albedo and shading.
     """
-    strength = STRENGTH_WEIGHT * (truth.image - truth.clean).abs().amax(1, keepdim=True)
+    guessed_albedo, guessed_shading, guessed_diffuse, _, guess, _, residue, ungated, logits = (
+        outputs
+    )
+    image, albedo, shading, specular, diffuse, clean, highlight, _ = truth
+    strength = STRENGTH_WEIGHT * _largest(abs(image - clean))
     weight = 1 + strength
     # The ungated picture is asked "what is there if this is a highlight?", and counts little
     # elsewhere: whether it is one, the highlight map decides. Asked everywhere alike, the network
     # takes ten times as long to change anything at all. Stage 2 stands between the two.
-    bold, half_bold = (least + truth.highlight + strength for least in (0.05, 0.2))
+    bold, half_bold = 0.05 + highlight + strength, 0.2 + highlight + strength
     # Where nothing is lit or everything is black, albedo and shading mean nothing.
-    lit = (truth.diffuse.amax(1, keepdim=True) > 0.02).float()
-    shading = optics.encode(truth.shading + 1e-6)
+    lit = 1.0 * (_largest(diffuse) > 0.02) * (_largest(shading) > 0)
     # Compared as display values, where an error looks equally bad in dark and bright parts.
-    guess = optics.encode(outputs.shading + 1e-6)
+    shading_error = optics.encode(guessed_shading + 1e-6) - optics.encode(shading + 1e-6)
     terms = {
-        "albedo": _mean((outputs.albedo - truth.albedo).abs(), lit),
-        "shading": _mean((guess - shading).clip(-1, 1).abs(), lit),
-        "specular": _mean((outputs.residue - truth.specular).abs(), weight),
-        "diffuse": _mean((outputs.diffuse - truth.diffuse).abs(), half_bold),
-        "ungated": _mean((outputs.ungated - truth.clean).abs(), bold),
-        "clean": _mean((outputs.clean - truth.clean).abs(), weight),
+        "albedo": _mean(guessed_albedo - albedo, lit),
+        "shading": _mean(shading_error.clip(-1, 1), lit),
+        "specular": _mean(residue - specular, weight),
+        "diffuse": _mean(guessed_diffuse - diffuse, half_bold),
+        "ungated": _mean(ungated - clean, bold),
+        "clean": _mean(guess - clean, weight),
         # Grey where colour should be is the error that people notice first.
-        "colour": _mean(_without_grey(outputs.ungated - truth.clean).abs(), bold),
-        "edges": _edges(outputs.ungated - truth.clean, bold),
+        "colour": _mean(_without_grey(ungated - clean), bold),
+        "edges": _edges(ungated - clean, bold),
         # The gate has its own truth: one that learns only through the picture's error closes,
         # and a closed gate passes no gradient to open it again.
-        "highlight": F.binary_cross_entropy_with_logits(outputs.logits, truth.highlight),
+        "highlight": _cross_entropy(logits, highlight),
     }
-    terms["total"] = torch.stack([WEIGHTS[name] * term for name, term in terms.items()]).sum()
+    total = 0.0
+    for name, share in WEIGHTS.items():
+        total = total + share * terms[name]
+    terms["total"] = total
     return terms
 
 
-def _mean(error: Tensor, weight: Tensor) -> Tensor:
-    return (error * weight).mean()
+def paper_losses(outputs: Sequence[Array], truth: Sequence[Array]) -> dict[str, Array]:
+    """TSHRNet's mean squared errors, of normalised display values, each with weight 1.
+
+    Parameters
+    ----------
+    outputs : sequence
+        What `TSHRNet.normalised` returns for the image: five pictures, or four of ``mixed``.
+    truth : sequence
+        Image, albedo, shading, residue, diffuse and tone-corrected picture, display values.
+
+    References
+    ----------
+    Fu et al., "Towards High-Quality Specular Highlight Removal by Leveraging Large-scale Synthetic
+    Data", ICCV 2023.
+    """
+    _, albedo, shading, specular, diffuse, clean = truth
+    if len(outputs) == 4:
+        coarse, residue, refined, final = outputs
+        terms = {"coarse": _squared(coarse, diffuse)}
+    else:
+        guessed_albedo, guessed_shading, residue, refined, final = outputs
+        terms = {
+            "albedo": _squared(guessed_albedo, albedo),
+            "shading": _squared(guessed_shading, shading),
+        }
+    terms["specular"] = _squared(residue, specular)
+    terms["diffuse"] = _squared(refined, diffuse)
+    terms["clean"] = _squared(final, clean)
+    total = 0.0
+    for term in terms.values():
+        total = total + term
+    terms["total"] = total
+    return terms
 
 
-def _without_grey(error: Tensor) -> Tensor:
+def _squared(output: Array, truth: Array) -> Array:
+    return ((output - normalise(truth)) ** 2).mean()
+
+
+def _mean(error: Array, weight: Array) -> Array:
+    return (abs(error) * weight).mean()
+
+
+def _largest(picture: Array) -> Array:
+    """Largest channel of (B, 3, H, W), which stays as (B, 1, H, W)."""
+    red, green, blue = picture[:, 0:1], picture[:, 1:2], picture[:, 2:3]
+    larger = red + (green - red).clip(0, None)
+    return larger + (blue - larger).clip(0, None)
+
+
+def _without_grey(error: Array) -> Array:
     """What is left of an error without its mean over the colours."""
-    return error - error.mean(1, keepdim=True)
+    return error - (error[:, 0:1] + error[:, 1:2] + error[:, 2:3]) / 3
 
 
-def _edges(error: Tensor, weight: Tensor) -> Tensor:
+def _edges(error: Array, weight: Array) -> Array:
     """Error of the differences between neighbours: what keeps texture under a highlight."""
-    across = (error[..., 1:] - error[..., :-1]).abs() * weight[..., 1:]
-    down = (error[..., 1:, :] - error[..., :-1, :]).abs() * weight[..., 1:, :]
-    return across.mean() + down.mean()
+    across = _mean(error[:, :, :, 1:] - error[:, :, :, :-1], weight[:, :, :, 1:])
+    down = _mean(error[:, :, 1:] - error[:, :, :-1], weight[:, :, 1:])
+    return across + down
+
+
+def _cross_entropy(logits: Array, truth: Array) -> Array:
+    """Binary cross entropy; its slope is right at 0 too, where an untrained network stands."""
+    size = abs(logits)
+    return (0.5 * (logits + size) - logits * truth + (-size).exp().log1p()).mean()

@@ -1,0 +1,107 @@
+"""How fast training tuples are read from disk, by number of processes, in both frameworks.
+
+Run by hand on an otherwise quiet machine:
+
+    python benchmarks/reading.py
+
+Tuples of seven 256×256 JPEG files in SSHR's layout, as large as SSHR's own, are written to a
+temporary folder, then read, cut out and mirrored as `unshine train` does it, for the recipe that
+reads most of them. A training step on the same machine must take longer than reading its batch.
+"""
+
+import csv
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from unshine.engines.onnx import available_cpus
+from unshine.training.settings import Settings
+from unshine.training.stream import stream
+
+HERE = Path(__file__).parent
+TUPLES, SIZE, BATCH, BATCHES = 64, 256, 16, 24
+SUFFIXES = ("i", "a", "s", "r", "d", "d_tc", "m")
+
+
+def write(folder: Path) -> Path:
+    """Write tuples with a list, and return the list; what they show does not matter."""
+    with Image.open(HERE.parent / "examples" / "coffee.png") as example:
+        picture = example.convert("RGB").resize((2 * SIZE, 2 * SIZE))
+    rng = np.random.default_rng(0)
+    lines = []
+    for index in range(TUPLES):
+        names = [f"{index:04}_{suffix}.jpg" for suffix in SUFFIXES]
+        for name in names:
+            left, top = (int(x) for x in rng.integers(SIZE, size=2))
+            cut = picture.crop((left, top, left + SIZE, top + SIZE))
+            cut.save(folder / name, quality=95, subsampling=0)
+        lines.append(" ".join(names))
+    path = folder / "train_7_tuples.lst"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def read(framework: str, settings: Settings) -> Iterator[Any]:
+    """Start a framework's own stream."""
+    if framework == "PyTorch":
+        return stream(settings, torch.device("cpu"))
+    from unshine.training import mindspore
+
+    return mindspore.stream(settings)
+
+
+def main() -> None:
+    """Measure all, print a table and write `reading.csv`."""
+    table = Table("framework", "processes", "tuples a second")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder))
+        for framework in ("PyTorch", "MindSpore"):
+            for workers in sorted({1, 2, available_cpus()}):
+                settings = Settings(
+                    Path(folder),
+                    samples=1,
+                    recipe="paper",
+                    size=SIZE,
+                    batch=BATCH,
+                    data=(str(path),),
+                    workers=workers,
+                )
+                batches = read(framework, settings)
+                # The first ones wait for the processes to start, and fill their queues.
+                for _ in range(8):
+                    next(batches)
+                start = time.perf_counter()
+                for _ in range(BATCHES):
+                    next(batches)
+                rate = f"{BATCH * BATCHES / (time.perf_counter() - start):.0f}"
+                table.add_row(framework, str(workers), rate)
+                rows.append(
+                    {
+                        "framework": framework,
+                        "processes": workers,
+                        "tuples_per_second": rate,
+                        "size": SIZE,
+                        "cpus": available_cpus(),
+                        "machine": platform.machine(),
+                    }
+                )
+                del batches
+    Console().print(table)
+    with (HERE / "reading.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
