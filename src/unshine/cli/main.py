@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from unshine import __version__
-from unshine.cli import bench, info, remove, render, train
+from unshine.cli import assets, bench, export, info, remove, render, train
 
 app = typer.Typer(
     name="unshine",
@@ -24,6 +24,8 @@ app.command()(remove.remove)
 app.command()(bench.bench)
 app.command()(render.render)
 app.command()(train.train)
+app.command()(export.export)
+app.add_typer(assets.app, name="assets")
 app.command()(info.info)
 
 
