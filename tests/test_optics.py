@@ -143,3 +143,13 @@ def test_the_public_sample_obeys_the_physics():
 
 def _psnr(a, b):
     return -10 * np.log10(np.mean((a - b) ** 2))
+
+
+def test_paper_tone_correction_of_a_grey_picture():
+    rng = np.random.default_rng(4)
+    diffuse = np.repeat(rng.random((24, 24, 1), np.float32), 3, axis=2)
+    specular = np.zeros_like(diffuse)
+    specular[:3] = 0.3
+    image = 0.9 * diffuse + 0.05
+    corrected = optics.paper_tone_correction(diffuse, image, specular)
+    np.testing.assert_allclose(corrected, image, atol=1e-4)

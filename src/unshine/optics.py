@@ -199,7 +199,8 @@ def paper_tone_correction(diffuse: Array, image: Array, specular: Array) -> Arra
     """
     flat = diffuse.reshape(-1, 3)
     outside = 1 - paper_highlight_mask(specular.reshape(-1, 3))
-    tone = fit_tone(flat, image.reshape(-1, 3), outside, ridge=1e-8)
+    # Just enough for grey pictures, whose three columns are one, in single precision.
+    tone = fit_tone(flat, image.reshape(-1, 3), outside, ridge=1e-6)
     return apply_tone(flat, tone).clip(0, 1).reshape(diffuse.shape)
 
 

@@ -10,10 +10,8 @@ from unshine.errors import UnshineError
 from unshine.networks.tshrnet import VARIANTS, WIDTH, Variant
 
 Recipe = Literal["unshine", "paper"]
-
 """`unshine` trains our three-stage network, `paper` TSHRNet with its five mean squared errors and
 Adam; its pictures are a multiple of 256 pixels wide and high."""
-
 
 PROCEDURAL = "procedural"
 """What stands for tuples made as it goes among `Settings.data`."""

@@ -6,7 +6,6 @@ The graph refers to the tensors of the float16 safetensors file beside it as ONN
 
 import json
 import struct
-import sys
 from pathlib import Path
 
 import onnx
@@ -14,7 +13,7 @@ import torch
 from onnx import TensorProto, helper
 
 from unshine.networks.onnx import trace
-from unshine.networks.three_stage import FAST, OUTPUTS, Sizes
+from unshine.networks.three_stage import OUTPUTS, Sizes
 from unshine.networks.three_stage.torch import ThreeStage
 from unshine.networks.weights import load_weights
 
@@ -83,7 +82,3 @@ def _refer(graph: onnx.GraphProto, weights: Path) -> None:
     del graph.initializer[:], graph.node[:]
     graph.initializer.extend(kept)
     graph.node.extend(nodes)
-
-
-if __name__ == "__main__":
-    export_onnx(FAST, Path(sys.argv[1]), Path(sys.argv[2]))
