@@ -11,7 +11,8 @@ import typer
 from typer.testing import CliRunner
 
 from unshine.cli.export import export
-from unshine.networks.export import DEFAULT_WEIGHTS, _torch_network
+from unshine.engines import SHIPPED
+from unshine.networks.export import _torch_network
 from unshine.networks.tshrnet import OUTPUTS, initial
 from unshine.networks.tshrnet.torch import TSHRNet, load
 from unshine.networks.weights import Weights, read_weights, write_weights
@@ -88,7 +89,7 @@ def test_mindir_runs_in_mindspore(tmp_path, tshrnet, which):
     image = np.random.default_rng(0).random((1, 3, 256, 256), np.float32)
     graph = mindspore.nn.GraphCell(mindspore.load(str(target)))
     found = graph(mindspore.Tensor(image))
-    weights = read_weights(tshrnet) if source else read_weights(DEFAULT_WEIGHTS)
+    weights = read_weights(tshrnet) if source else read_weights(SHIPPED)
     with torch.no_grad():
         expected = _torch_network(weights)(torch.from_numpy(image))
     for a, b in zip(found, expected, strict=True):

@@ -48,11 +48,12 @@ def export(
             param_hint="--out",
         )
     with needs("train"):
+        from unshine.engines import SHIPPED
         from unshine.errors import UnshineError
         from unshine.networks import export as to
         from unshine.networks.weights import read_weights, write_weights
 
-        weights = read_weights(source or to.DEFAULT_WEIGHTS, variant)
+        weights = read_weights(source or SHIPPED, variant)
         written = [target]
         beside = target.with_suffix(".safetensors")
         if ending == "onnx" and weights.network == "three_stage" and beside != source:

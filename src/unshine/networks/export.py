@@ -14,8 +14,6 @@ from unshine.errors import UnshineError
 from unshine.networks import three_stage, tshrnet
 from unshine.networks.weights import Tensors, Weights, framework, read_weights, write_weights
 
-DEFAULT_WEIGHTS = Path(__file__).parent.parent / "weights" / "fast.safetensors"
-
 TOLERANCE = 1e-3
 """How far a graph's outputs may be from the network's: a quarter of an 8-bit step."""
 
@@ -191,7 +189,7 @@ def _mindspore_network(weights: Weights) -> Any:
             self.network = network
 
         def construct(self, image: Any) -> Any:
-            return self.network(image)[:6]
+            return self.network(image)[: len(three_stage.OUTPUTS)]
 
     return Shipped().set_train(False)
 

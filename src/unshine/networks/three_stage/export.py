@@ -37,7 +37,7 @@ def export_onnx(sizes: Sizes, weights: Path, target: Path, opset: int = 18) -> N
     sizes : Sizes
         The network that the weights are for.
     weights : Path
-        float16 safetensors, as `unshine.training.checkpoints.save_weights` writes them.
+        float16 safetensors, as `unshine.networks.weights.save_weights` writes them.
     target : Path
         The ONNX file, in the same folder. Its input ``image`` is (N, 3, H, W) with N, H and W free;
         its outputs are `OUTPUTS`.
