@@ -66,9 +66,11 @@ def in_mindspore(network: str, training: bool, image: np.ndarray) -> Callable[[]
     """Return the call to time; it ends when the result is there."""
     import mindspore
 
+    from unshine.engines.mindspore import use
     from unshine.networks.three_stage.mindspore import ThreeStage
     from unshine.networks.tshrnet.mindspore import TSHRNet
 
+    use("cpu")
     model = TSHRNet(seed=0) if network == "tshrnet" else ThreeStage(FAST)
     forward = model.normalised if network == "tshrnet" else model.construct
     model.set_train(training)

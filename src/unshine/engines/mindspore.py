@@ -1,5 +1,6 @@
 """Our network or the paper's under MindSpore, as a compiled graph."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
@@ -39,7 +40,7 @@ class MindSporeEngine:
     def __init__(
         self, weights: str | Path | None = None, device: str = "auto", variant: str | None = None
     ) -> None:
-        self.device = _use(device)
+        self.device = use(device)
         self.weights = Path(weights) if weights is not None else SHIPPED
         given = read_weights(self.weights, variant)
         network: nn.Cell
@@ -102,14 +103,24 @@ def available_devices() -> list[str]:
     return ["cpu"] if preferred == "cpu" else [preferred, "cpu"]
 
 
-def _use(wanted: str) -> str:
+def use(wanted: str) -> str:
+    """Make MindSpore compute on a device, and return which it is; best before its first operation.
+
+    Raises
+    ------
+    UnshineError
+        If the device is not there.
+    """
     devices = available_devices()
-    if wanted == "auto":
-        return devices[0]
-    if wanted not in devices:
+    device = devices[0] if wanted == "auto" else wanted
+    if device not in devices:
         raise UnshineError(
             f"MindSpore has no device {wanted!r} here; choose auto or {' or '.join(devices)}."
         )
-    if wanted != devices[0]:
+    if device != devices[0]:
         mindspore.set_device("CPU")
-    return wanted
+    if device == "cpu":
+        # Else the calling thread waits for the others in an empty loop, at the cost of a processor:
+        # with two, a training step takes twice as long. Read by MindSpore at its first operation.
+        os.environ.setdefault("MS_DEV_HOST_BLOCKING_RUN", "1")
+    return device

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from unshine.data.item import Floats
 from unshine.engines import in_its_space
-from unshine.engines.mindspore import available_devices
+from unshine.engines.mindspore import use
 from unshine.errors import UnshineError
 from unshine.networks import three_stage, tshrnet
 from unshine.networks.three_stage import mindspore as three_stage_cells
@@ -239,17 +239,9 @@ def _sum(tensor: Tensor) -> Tensor:
 
 
 def _use(settings: Settings) -> None:
-    if settings.device not in ("auto", "cpu", "ascend"):
-        raise UnshineError(f"There is no device {settings.device!r}; choose auto, cpu or ascend.")
-    there = available_devices()
-    device = there[0] if settings.device == "auto" else settings.device
-    if device not in there:
-        raise UnshineError(f"MindSpore finds no {device} device here; choose --device cpu.")
+    device = use(settings.device)
     if settings.precision == "bf16" and device == "cpu":
         raise UnshineError("MindSpore has bf16 on Ascend alone; choose --precision 32.")
-    wanted = "CPU" if device == "cpu" else "Ascend"
-    if mindspore.get_context("device_target") != wanted:
-        mindspore.set_device(wanted)
     mindspore.set_context(mode=mindspore.GRAPH_MODE)
 
 

@@ -103,9 +103,11 @@ class ThreeStage(nn.Cell):
         diffuse = image + change
         # Stage 3.
         tone = _single(self.tone(ops.cat((diffuse, residue, image), 1)))
-        logits = tone[:, 3:]
+        # Indexing by brackets is ten times as slow.
+        colours = ops.slice(tone, (0, 0, 0, 0), image.shape)
+        logits = ops.slice(tone, (0, 3, 0, 0), image[:, :1].shape)
         highlight = ((1.1 + CAUTION) * ops.sigmoid(0.5 * logits) - CAUTION).clip(0, 1)
-        change = change + tone[:, :3]
+        change = change + colours
         clean = (image + highlight * change).clip(0, 1)
         return (
             albedo,
@@ -149,6 +151,7 @@ class _Product(nn.Cell):
         self.turned = ops.Conv2D(inputs, size, pad_mode="pad", pad=size - 1 - padding)
         self.backwards = ops.Conv2DBackpropInput(outputs, size, "pad", padding, stride=stride)
         self.by_transpose = ops.BatchMatMul(transpose_b=True)
+        self.reversal = Tensor(np.eye(size**2, dtype=np.float32)[::-1].copy())
 
     def construct(self, x: Tensor, weight: Tensor) -> Tensor:
         """(B, inputs, H, W) and (outputs, inputs, size, size) to (B, outputs, H', W')."""
@@ -157,14 +160,23 @@ class _Product(nn.Cell):
     def bprop(self, x: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradients by `x` and by `weight`."""
         batch, outputs, height, width = dout.shape
-        patches = x
-        if self.size > 1:
-            patches = ops.unfold(x, self.size, 1, self.padding, self.stride)
-        patches = patches.reshape(batch, -1, height * width)
-        product = self.by_transpose(dout.reshape(batch, outputs, height * width), patches)
-        by_weight = product.sum(0).reshape(weight.shape)
+        if self.size == 3 and self.stride == 1:
+            # Every shift of the picture against the gradient is one by rows of the picture and
+            # one by columns of the gradient: two times three copies instead of nine.
+            rows, columns = _by_row(x), _by_column(dout)
+            product = self.by_transpose(columns, rows).sum(0)
+            by_weight = product.reshape(3, outputs, 3, -1).transpose(1, 3, 2, 0)
+        else:
+            patches = x
+            if self.size > 1:
+                patches = ops.unfold(x, self.size, 1, self.padding, self.stride)
+            patches = patches.reshape(batch, -1, height * width)
+            product = self.by_transpose(dout.reshape(batch, outputs, height * width), patches)
+            by_weight = product.sum(0).reshape(weight.shape)
         if self.stride == 1:
-            by_x = self.turned(dout, ops.flip(weight.swapaxes(0, 1), (2, 3)))
+            # As a product, because MindSpore's own reversal takes as long as a convolution.
+            turned = ops.matmul(weight.swapaxes(0, 1).reshape(-1, self.size**2), self.reversal)
+            by_x = self.turned(dout, turned.reshape(-1, outputs, self.size, self.size))
         else:
             by_x = self.backwards(dout, weight, x.shape)
         return by_x, by_weight
@@ -196,12 +208,32 @@ def _blocks(width: int, count: int) -> nn.SequentialCell:
     return nn.SequentialCell([Block(width) for _ in range(count)])
 
 
-def _doubled(x: Tensor) -> Tensor:
-    """Enlarge by two, without blending; seven times as fast as MindSpore's own on a CPU."""
+def _by_row(x: Tensor) -> Tensor:
+    """Stack a picture shifted down by one row, as it is, and shifted up: (B, 3·C, H·W)."""
     batch, channels, height, width = x.shape
-    x = x.reshape(batch, channels, height, 1, width, 1)
-    x = ops.broadcast_to(x, (batch, channels, height, 2, width, 2))
-    return x.reshape(batch, channels, 2 * height, 2 * width)
+    nothing = ops.zeros((batch, channels, 1, width), x.dtype)
+    size = (batch, channels, height - 1, width)
+    down = ops.cat((nothing, ops.slice(x, (0, 0, 0, 0), size)), 2)
+    up = ops.cat((ops.slice(x, (0, 0, 1, 0), size), nothing), 2)
+    return ops.cat((down, x, up), 1).reshape(batch, 3 * channels, height * width)
+
+
+def _by_column(x: Tensor) -> Tensor:
+    """Stack a picture shifted left by one column, as it is, and shifted right: (B, 3·C, H·W)."""
+    batch, channels, height, width = x.shape
+    nothing = ops.zeros((batch, channels, height, 1), x.dtype)
+    size = (batch, channels, height, width - 1)
+    left = ops.cat((ops.slice(x, (0, 0, 0, 1), size), nothing), 3)
+    right = ops.cat((nothing, ops.slice(x, (0, 0, 0, 0), size)), 3)
+    return ops.cat((left, x, right), 1).reshape(batch, 3 * channels, height * width)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    """Enlarge by two, without blending; MindSpore's own way is ten times as slow on a CPU."""
+    batch, channels, height, width = x.shape
+    twice = Tensor(np.eye(width, dtype=np.float32).repeat(2, 1))
+    columns = ops.matmul(x.reshape(-1, width), twice)
+    return ops.cat((columns, columns), 1).reshape(batch, channels, 2 * height, 2 * width)
 
 
 def _single(x: Tensor) -> Tensor:
