@@ -17,12 +17,11 @@ from PIL import Image, ImageFilter
 
 from unshine import optics
 from unshine.errors import UnshineError
+from unshine.networks.weights import EXTRAS
 
 Floats = NDArray[np.float32]
 
 ENGINES = ("onnx", "torch", "mindspore")
-EXTRAS = {"torch": ("PyTorch", "train"), "mindspore": ("MindSpore", "mindspore")}
-"""What the engines besides `onnx` are called, and the extra that brings them."""
 NOT_ONNX = (".safetensors", ".ckpt", ".pth")
 """Endings of weights that ONNX Runtime cannot read; a folder is not for it either."""
 RIDGE = 1e-4

@@ -7,12 +7,12 @@ from threading import Lock
 
 import mindspore
 import numpy as np
-from mindspore import nn
 from numpy.typing import NDArray
 
 from unshine.engines import SHIPPED, in_its_space
 from unshine.errors import UnshineError
-from unshine.networks.three_stage import OUTPUTS as THREE_STAGE
+from unshine.networks.mindspore import network_of
+from unshine.networks.tshrnet import MULTIPLE
 from unshine.networks.weights import read_weights
 
 
@@ -43,27 +43,11 @@ class MindSporeEngine:
         self.device = use(device)
         self.weights = Path(weights) if weights is not None else SHIPPED
         given = read_weights(self.weights, variant)
-        network: nn.Cell
-        if given.variant:
-            from unshine.networks.tshrnet import MULTIPLE, OUTPUTS, width_of
-            from unshine.networks.tshrnet.mindspore import TSHRNet
-            from unshine.networks.tshrnet.mindspore import load as load_tshrnet
-
-            self.names: tuple[str, ...] = OUTPUTS[given.variant]
-            self.multiple = MULTIPLE
-            network = TSHRNet(given.variant, width=width_of(given.tensors))
-            load_tshrnet(network, given.tensors)
-        else:
-            from unshine.networks.three_stage.mindspore import ThreeStage, load
-
-            self.names = THREE_STAGE
-            self.multiple = given.sizes.multiple
-            network = ThreeStage(given.sizes)
-            load(network, given.tensors)
+        self.names = given.outputs
+        self.multiple = MULTIPLE if given.network == "tshrnet" else given.sizes.multiple
         self.network = given.network
-        network.set_train(False)
         # Not the global mode, which belongs to the program around us.
-        self._graph = mindspore.jit(network.construct)
+        self._graph = mindspore.jit(network_of(given).construct)
         self._lock = Lock()
 
     def __call__(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from unshine.engines import SHIPPED, in_its_space
 from unshine.errors import UnshineError
-from unshine.networks.three_stage import OUTPUTS as THREE_STAGE
+from unshine.networks.torch import network_of
 from unshine.networks.weights import read_weights
 
 
@@ -37,23 +37,9 @@ class TorchEngine:
         self.device = _device(device)
         self.weights = Path(weights) if weights is not None else SHIPPED
         given = read_weights(self.weights, variant)
-        network: torch.nn.Module
-        if given.variant:
-            from unshine.networks.tshrnet import OUTPUTS, width_of
-            from unshine.networks.tshrnet.torch import TSHRNet, load
-
-            self.names: tuple[str, ...] = OUTPUTS[given.variant]
-            network = TSHRNet(given.variant, width=width_of(given.tensors))
-            load(network, given.tensors)
-        else:
-            from unshine.networks.three_stage.torch import ThreeStage
-
-            self.names = THREE_STAGE
-            network = ThreeStage(given.sizes)
-            tensors = {n: torch.from_numpy(x.astype(np.float32)) for n, x in given.tensors.items()}
-            network.load_state_dict(tensors)
+        self.names = given.outputs
         self.network = given.network
-        self._module = network.eval().to(self.device)
+        self._module = network_of(given).to(self.device)
 
     def __call__(
         self, image: NDArray[np.float32], outputs: Sequence[str] | None = None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unshine.errors import UnshineError
-from unshine.networks import three_stage, tshrnet
+from unshine.networks import tshrnet
 from unshine.networks.weights import Tensors, Weights, framework, read_weights, write_weights
 
 TOLERANCE = 1e-3
@@ -19,11 +19,6 @@ TOLERANCE = 1e-3
 
 EPOCH = 60
 """The published files' names say after how many epochs the weights were kept."""
-
-
-def outputs_of(weights: Weights) -> tuple[str, ...]:
-    """Return the names of what a network gives, in its order."""
-    return tshrnet.OUTPUTS[weights.variant] if weights.variant else three_stage.OUTPUTS
 
 
 def write_checkpoint(target: Path, weights: Weights, ending: str) -> None:
@@ -82,6 +77,8 @@ def write_onnx(target: Path, weights: Weights) -> float:
     torch = framework("torch")
     import onnxruntime
 
+    from unshine.networks.torch import network_of
+
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(target.name + ".part")
     if weights.network == "three_stage":
@@ -94,16 +91,16 @@ def write_onnx(target: Path, weights: Weights) -> float:
     else:
         from unshine.networks.onnx import trace
 
-        model = trace(_torch_network(weights), outputs_of(weights), (300, 200))
+        model = trace(network_of(weights), weights.outputs, (300, 200))
         temporary.write_bytes(model.SerializeToString())
         del model
     image = _picture(130, 170)
     session = onnxruntime.InferenceSession(temporary)
-    found = session.run(list(outputs_of(weights)), {"image": image})
+    found = session.run(list(weights.outputs), {"image": image})
     del session
     with torch.no_grad():
-        expected = _torch_network(weights)(torch.from_numpy(image))
-    return _accept(temporary, target, found, [x.numpy() for x in expected])
+        expected = network_of(weights)(torch.from_numpy(image))
+    return _accept(temporary, target, found, [x.numpy() for x in expected[: len(found)]])
 
 
 def write_mindir(target: Path, weights: Weights, size: int = 256) -> float:
@@ -122,9 +119,11 @@ def write_mindir(target: Path, weights: Weights, size: int = 256) -> float:
         The largest difference from MindSpore, in display values or linear light.
     """
     mindspore = framework("mindspore")
+    from unshine.networks.mindspore import network_of
+
     target.parent.mkdir(parents=True, exist_ok=True)
     image = mindspore.Tensor(_picture(size, size))
-    network = _mindspore_network(weights)
+    network = _with_outputs(network_of(weights), len(weights.outputs))
     temporary = target.with_name(f"{target.stem}.part.mindir")
     mindspore.export(network, image, file_name=str(temporary), file_format="MINDIR")
     temporary.chmod(0o644)  # MindSpore makes its files read-only
@@ -151,45 +150,17 @@ def _write_mindspore(path: Path, tensors: Tensors) -> None:
     path.chmod(0o644)  # MindSpore makes its files read-only
 
 
-def _torch_network(weights: Weights) -> Any:
-    torch = framework("torch")
-    if weights.network == "tshrnet":
-        from unshine.networks.tshrnet.torch import TSHRNet, load
-
-        width = tshrnet.width_of(weights.tensors)
-        network = TSHRNet(weights.variant or "published", width=width).eval()
-        load(network, weights.tensors)
-        return network
-    from unshine.networks.three_stage.torch import ThreeStage
-
-    ours = ThreeStage(weights.sizes).eval()
-    ours.load_state_dict({n: torch.from_numpy(x).float() for n, x in weights.tensors.items()})
-    return lambda image: ours(image)[: len(three_stage.OUTPUTS)]
-
-
-def _mindspore_network(weights: Weights) -> Any:
-    if weights.network == "tshrnet":
-        from unshine.networks.tshrnet.mindspore import TSHRNet, load
-
-        width = tshrnet.width_of(weights.tensors)
-        network = TSHRNet(weights.variant or "published", width=width).set_train(False)
-        load(network, weights.tensors)
-        return network
+def _with_outputs(network: Any, count: int) -> Any:
+    """Leave out a MindSpore network's last outputs, which only losses need."""
     from mindspore import nn
 
-    from unshine.networks.three_stage import mindspore as ours
-
     class Shipped(nn.Cell):
-        """The network with the outputs that users see."""
-
         def __init__(self) -> None:
             super().__init__()
-            network = ours.ThreeStage(weights.sizes)
-            ours.load(network, weights.tensors)
             self.network = network
 
         def construct(self, image: Any) -> Any:
-            return self.network(image)[: len(three_stage.OUTPUTS)]
+            return self.network(image)[:count]
 
     return Shipped().set_train(False)
 

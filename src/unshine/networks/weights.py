@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from unshine.errors import UnshineError
 from unshine.networks import tshrnet
-from unshine.networks.three_stage import Sizes
+from unshine.networks.three_stage import OUTPUTS, Sizes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,6 +32,9 @@ PUBLISHED = re.compile(r"UNet([1-4])_(\d+)\.(pth|ckpt)")
 
 FIRST = {"three_stage": "albedo.stem.weight", "tshrnet": "UNet1.Cv0.conv.weight"}
 """A tensor of each network, by which its weights are recognised."""
+
+EXTRAS = {"torch": ("PyTorch", "train"), "mindspore": ("MindSpore", "mindspore")}
+"""What the frameworks are called, and the extra that brings each."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Weights:
     def sizes(self) -> Sizes:
         """What `three_stage` needs to know to build the network for these tensors."""
         return _sizes(self.tensors)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what the network gives to users, in its order."""
+        return tshrnet.OUTPUTS[self.variant] if self.variant else OUTPUTS
 
 
 def read_weights(path: Path, variant: str | None = None) -> Weights:
@@ -173,11 +181,9 @@ def framework(name: Literal["torch", "mindspore"]) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        words, extra = {"torch": ("PyTorch", "train"), "mindspore": ("MindSpore", "mindspore")}[
-            name
-        ]
+        title, extra = EXTRAS[name]
         raise UnshineError(
-            f'{words} is missing; install it with: pip install "unshine[{extra}]"'
+            f'{title} is missing; install it with: pip install "unshine[{extra}]"'
         ) from error
 
 
