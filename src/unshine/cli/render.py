@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from unshine.cli.extras import needs
+from unshine.synth import SAMPLES
 
 if TYPE_CHECKING:
     from rich.progress import Task
@@ -29,7 +30,7 @@ def render(
     ] = False,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Height and width.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Other seeds make other tuples.")] = 0,
-    samples: Annotated[int, typer.Option(min=1, help="Paths traced a pixel, at most.")] = 144,
+    samples: Annotated[int, typer.Option(min=1, help="Paths traced a pixel, at most.")] = SAMPLES,
     workers: Annotated[
         int, typer.Option("-j", "--workers", min=1, help="Processes on this machine.")
     ] = 1,

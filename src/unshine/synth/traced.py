@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from unshine import __version__, optics
 from unshine.errors import UnshineError
+from unshine.synth import SAMPLES
 from unshine.synth import assets as asset_files
 from unshine.synth.assets import Assets
 from unshine.synth.dataset import (
@@ -64,7 +65,7 @@ class Settings:
 
     size: int = 256
     seed: int = 0
-    samples: int = 144
+    samples: int = SAMPLES
     licence: asset_files.Licence = "any"
     split: Split | Literal["all"] = "all"
     format: Literal["png", "jpg"] = "png"
