@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 
 from unshine import optics
 from unshine.errors import UnshineError
-from unshine.networks.weights import EXTRAS
+from unshine.networks import EXTRAS
 
 Floats = NDArray[np.float32]
 

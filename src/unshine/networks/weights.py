@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from unshine.errors import UnshineError
-from unshine.networks import tshrnet
+from unshine.networks import EXTRAS, tshrnet
 from unshine.networks.three_stage import OUTPUTS, Sizes
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ PUBLISHED = re.compile(r"UNet([1-4])_(\d+)\.(pth|ckpt)")
 
 FIRST = {"three_stage": "albedo.stem.weight", "tshrnet": "UNet1.Cv0.conv.weight"}
 """A tensor of each network, by which its weights are recognised."""
-
-EXTRAS = {"torch": ("PyTorch", "train"), "mindspore": ("MindSpore", "mindspore")}
-"""What the frameworks are called, and the extra that brings each."""
 
 
 @dataclass(frozen=True)
