@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from unshine import optics
 from unshine.cli.main import app
 from unshine.data import sshr
+from unshine.errors import UnshineError
 
 # Fails rather than skips where it must run.
 needs_blender = pytest.mark.skipif(
@@ -78,6 +79,20 @@ def test_no_assets_are_one_sentence(tmp_path: Path):
     assert result.exit_code == 1
     assert result.stderr.strip().endswith("run: unshine assets fetch")
     assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "set").exists()
+
+
+@needs_blender
+def test_the_first_run_fetches_the_assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fetch(*_: object) -> None:
+        raise UnshineError("there is no network")
+
+    monkeypatch.setattr("unshine.synth.assets.fetch", fetch)
+    monkeypatch.setenv("UNSHINE_ASSETS", str(tmp_path / "nothing"))
+    result = run("render", "-o", str(tmp_path / "set"))
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0].startswith("Fetching")
+    assert result.stderr.strip().endswith("there is no network")
     assert not (tmp_path / "set").exists()
 
 

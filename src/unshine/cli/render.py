@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -73,8 +74,9 @@ def render(
 ) -> None:
     """Make tuples of image, albedo, shading, residue, diffuse and tone-corrected truth.
 
-    They are path traced, of the assets that `unshine assets fetch` brings. A run that was stopped
-    goes on with the same command. Exit status: 0 all made, 1 some could not be made (named).
+    They are path traced, of the assets that `unshine assets fetch` brings; the first run fetches
+    them itself. A run that was stopped goes on with the same command. Exit status: 0 all made,
+    1 some could not be made (named).
     """
     if procedural:
         _refuse(context, {"out", "count", "procedural", "size", "seed"})
@@ -85,7 +87,7 @@ def render(
         typer.echo(f"{count} tuples in {out}; look at {out / 'sheet.png'}")
         return
     with needs("cluster" if ray else "render"):
-        from unshine.synth import card
+        from unshine.synth import assets, card
         from unshine.synth import workers as workshop
         from unshine.synth.dataset import LAYERS
         from unshine.synth.traced import Settings, Sources, render_traced
@@ -112,6 +114,9 @@ def render(
             if ray
             else partial(workshop.local, workers=workers)
         )
+        if not (cache or meshes or assets.fetched()) and find_spec("bpy"):
+            typer.echo("Fetching objects, light and materials first: 140 MB, once.", err=True)
+            assets.fetch()
         start = time.monotonic()
         sources = Sources(cache, meshes, hdris, textures)
         try:

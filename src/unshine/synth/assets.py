@@ -160,6 +160,11 @@ def default_cache() -> Path:
     return Path(base) / "unshine" / "assets"
 
 
+def fetched(cache: Path | None = None) -> bool:
+    """Say whether `fetch` has filled the cache."""
+    return bool(_read_index(cache or default_cache()))
+
+
 def fetch(cache: Path | None = None, source: Path | None = None) -> None:
     """Bring the archives into the cache and unpack them; nothing to do if they are there.
 
