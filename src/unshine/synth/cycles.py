@@ -153,6 +153,7 @@ def trace(
     cycles.use_denoising = False  # it would denoise the sum
     # With a handful of lights a tree costs more than it saves; beside a map it doubles the noise.
     cycles.use_light_tree = False
+    cycles.sampling_pattern = "TABULATED_SOBOL"  # a tenth faster than blue noise, as noisy
     cycles.max_bounces = 3
     cycles.diffuse_bounces = 2
     cycles.glossy_bounces = 2
