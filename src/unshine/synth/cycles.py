@@ -151,7 +151,7 @@ def trace(
     cycles.adaptive_threshold = threshold
     cycles.adaptive_min_samples = 16
     cycles.use_denoising = False  # it would denoise the sum
-    # With a handful of lights a tree costs more than it saves; beside a map it doubles the noise.
+    # With a handful of lights a tree costs more than it saves; see docs/decisions.md.
     cycles.use_light_tree = False
     cycles.sampling_pattern = "TABULATED_SOBOL"  # a tenth faster than blue noise, as noisy
     cycles.max_bounces = 3
