@@ -1,4 +1,4 @@
-"""A network small enough to know by heart, in place of the trained one."""
+"""What tests of several parts share: real images, and a network small enough to know by heart."""
 
 import os
 from pathlib import Path
@@ -10,6 +10,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+
+@pytest.fixture(scope="session")
+def real_pairs() -> Path:
+    """The folder of real images with known truth, which may not be shipped."""
+    data = os.environ.get("UNSHINE_TEST_DATA")
+    if not data:
+        pytest.skip("UNSHINE_TEST_DATA names no folder of images that may not be shipped")
+    return Path(data).resolve() / "real-pairs"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Image formation against references: NumPy's solver, scikit-image, the other array library."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,8 +10,6 @@ from skimage.color import rgb2lab
 from skimage.filters import threshold_otsu
 
 from unshine import optics
-
-SAMPLE = Path(__file__).parents[2] / "shared" / "real-pairs" / "sshr-sample"
 
 rng = np.random.default_rng(0)
 
@@ -128,11 +124,11 @@ def test_paper_mask_is_otsu_on_lightness():
     assert (mask == expected).mean() > 0.998
 
 
-@pytest.mark.skipif(not SAMPLE.exists(), reason="the public SSHR sample is not here")
-def test_the_public_sample_obeys_the_physics():
-    paths = (SAMPLE / "test_tuples.lst").read_text().split()
-    pictures = [np.asarray(Image.open(SAMPLE / path)) / 255.0 for path in paths]
-    image, albedo, shading, specular, diffuse, toned, mask = pictures
+def test_the_public_sample_obeys_the_physics(real_pairs):
+    sample = real_pairs / "sshr-sample"
+    paths = (sample / "test_tuples.lst").read_text().split()
+    images = [np.asarray(Image.open(sample / path)) / 255.0 for path in paths]
+    image, albedo, shading, specular, diffuse, toned, mask = images
     inside = mask.reshape(*mask.shape[:2], -1)[..., 0] > 0.5
     layers = (optics.decode(x) for x in (albedo, shading, specular))
     composed = optics.clip(optics.compose(*layers))

@@ -33,9 +33,6 @@ def scene() -> Scene:
 
 
 @pytest.fixture(scope="session")
-def shen_zheng() -> Path:
-    """The folder of Shen & Zheng's pictures, beside the checkout: they may not be shipped."""
-    folder = Path(__file__).parents[3] / "shared" / "real-pairs" / "shen-zheng"
-    if not folder.is_dir():
-        pytest.skip(f"Shen & Zheng's pictures are not in {folder}")
-    return folder
+def shen_zheng(real_pairs: Path) -> Path:
+    """The folder of Shen & Zheng's images."""
+    return real_pairs / "shen-zheng"

@@ -12,8 +12,6 @@ from unshine import optics
 from unshine.data import item, mit_intrinsic, pairs, psd, shen_zheng, shiq, sshr
 from unshine.errors import UnshineError
 
-SHARED = Path(__file__).parents[3] / "shared" / "real-pairs"
-
 
 def save(path: Path, value: float | np.ndarray = 0.5, size=(6, 8)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -331,14 +329,15 @@ def test_other_folders_hold_nothing(module, tmp_path):
     assert module.find(tmp_path / "a.png") == []
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real pictures are not in {SHARED}")
-def test_real_folders():
-    (example,) = map(sshr.read, sshr.find(SHARED / "sshr-sample"))
+def test_real_folders(real_pairs):
+    (example,) = map(sshr.read, sshr.find(real_pairs / "sshr-sample"))
     assert example.image.shape == (256, 256, 3)
     assert example.mask.mean() == pytest.approx(0.128, abs=0.001)
-    objects = {e.name: mit_intrinsic.read(e) for e in mit_intrinsic.find(SHARED / "mit-intrinsic")}
+    objects = {
+        e.name: mit_intrinsic.read(e) for e in mit_intrinsic.find(real_pairs / "mit-intrinsic")
+    }
     assert len(objects) == 8
     apple = objects["apple"]
     light = optics.decode(apple.diffuse)[apple.mask]
     assert np.percentile(light, 99) == pytest.approx(0.9, abs=1e-3)
-    assert [e.name for e in shen_zheng.find(SHARED / "shen-zheng")] == list(shen_zheng.NAMES)
+    assert [e.name for e in shen_zheng.find(real_pairs / "shen-zheng")] == list(shen_zheng.NAMES)
