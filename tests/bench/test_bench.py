@@ -229,7 +229,7 @@ def test_wrong_usage(pairs, monkeypatch, arguments, words):
     assert not (pairs / "bench").exists()
 
 
-def test_cut_out_protocol(tmp_path):
+def test_masked_protocol(tmp_path):
     """Under TSHRNet's protocol, what a method does outside the object does not count."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "SSHR" / "m"

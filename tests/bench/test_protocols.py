@@ -9,12 +9,18 @@ from PIL import Image
 from unshine.bench import protocols
 from unshine.bench.protocols import PROTOCOLS
 from unshine.data.item import Entry, Example
+from unshine.data.readers import READERS
 from unshine.errors import UnshineError
 
 
 def of(example):
     """A protocol's settings with an example that is there already."""
-    return lambda name: replace(PROTOCOLS[name], read=lambda entry: example)
+
+    def protocol(name):
+        reader = replace(PROTOCOLS[name].reader, read=lambda entry: example)
+        return replace(PROTOCOLS[name], reader=reader)
+
+    return protocol
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def test_tshrnet_on_sshr(example):
     assert loaded.image.shape == (256, 256, 3)
     assert loaded.mask.mean() == pytest.approx(200 / 1200, abs=0.01)
     assert np.array_equal(loaded.diffuse, protocols.resized(example.tone_corrected, (256, 256)))
-    assert protocol.cut_out
+    assert protocol.masked
     assert loaded.stored_size == (30, 40)
     with pytest.raises(UnshineError, match="no tone-corrected truth"):
         of(replace(example, tone_corrected=None))("sshr-tshrnet").load(ENTRY)
@@ -55,13 +61,6 @@ def test_square_protocols(example, name, size):
     assert of(example)(name).load(ENTRY).diffuse.shape[:2] == size
 
 
-@pytest.mark.parametrize(
-    ("shape", "size"), [((30, 40), (30, 40)), ((2048, 1024), (1024, 512)), ((3, 5000), (1, 1024))]
-)
-def test_long_side(shape, size):
-    assert PROTOCOLS["psd"].size(np.zeros((*shape, 3), np.float32)) == size
-
-
 def test_resizing_averages():
     image = np.zeros((64, 64, 3), np.float32)
     image[::2] = 1
@@ -70,8 +69,10 @@ def test_resizing_averages():
 
 
 def test_names_are_those_of_the_datasets():
-    datasets = {protocol.name for protocol in protocols.DATASETS}
-    assert datasets == {"sshr", "shiq", "psd", "mit", "shen-zheng", "pairs"}
+    names = {reader.name for reader in READERS}
+    assert names == {"sshr", "shiq", "psd", "mit", "shen-zheng", "pairs"} <= PROTOCOLS.keys()
+    for reader in READERS:
+        assert PROTOCOLS[reader.name].reader is reader
     for name, protocol in PROTOCOLS.items():
         assert protocol.name == name
         assert protocol.about.endswith(".")
@@ -95,8 +96,8 @@ def test_choose(tmp_path):
     assert protocols.choose(tmp_path / "alone", truth=tmp_path / "shiq")[0].name == "pairs"
     for folder, name, words in (
         ("none", None, "no such file"),
-        ("alone", None, "a known dataset"),
-        ("alone", "mit", "the protocol mit"),
+        ("alone", None, "known dataset"),
+        ("alone", "mit", r"dataset \(mit\)"),
         ("four", "best", "no protocol 'best'"),
     ):
         with pytest.raises(UnshineError, match=words):

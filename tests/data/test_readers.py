@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from unshine import optics
-from unshine.data import item, mit_intrinsic, pairs, psd, shen_zheng, shiq, sshr
+from unshine.data import item, mit_intrinsic, pairs, psd, readers, shen_zheng, shiq, sshr
 from unshine.errors import UnshineError
 
 
@@ -50,28 +51,28 @@ def save16(path: Path, pixels: np.ndarray, filters: bytes = b"\0\1\2") -> None:
 def test_sixteen_bit_colour_is_read_in_full(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 65536, (9, 7, 3))
     save16(tmp_path / "deep.png", pixels)
-    assert np.array_equal(np.rint(item.picture(tmp_path / "deep.png") * 65535), pixels)
+    assert np.array_equal(np.rint(item.read_image(tmp_path / "deep.png") * 65535), pixels)
 
 
 def test_sixteen_bit_grey_is_read_in_full(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 65536, (9, 7)).astype(np.uint16)
     Image.fromarray(pixels).save(tmp_path / "deep.png")
-    read = item.picture(tmp_path / "deep.png")
+    read = item.read_image(tmp_path / "deep.png")
     assert read.shape == (9, 7, 3)
     assert np.array_equal(np.rint(read[..., 1] * 65535), pixels)
 
 
 def test_eight_bit_and_grey(tmp_path):
-    assert np.allclose(item.picture(save(tmp_path / "a.png", 0.2)), 0.2)
+    assert np.allclose(item.read_image(save(tmp_path / "a.png", 0.2)), 0.2)
     Image.fromarray(np.full((3, 4), 51, np.uint8)).save(tmp_path / "grey.png")
-    assert np.allclose(item.picture(tmp_path / "grey.png"), np.full((3, 4, 3), 0.2))
+    assert np.allclose(item.read_image(tmp_path / "grey.png"), np.full((3, 4, 3), 0.2))
 
 
 def test_pictures_that_differ_in_their_ending_alone(tmp_path):
     save(tmp_path / "a.png")
     save(tmp_path / "a.bmp")
     with pytest.raises(UnshineError, match="same name"):
-        item.pictures(tmp_path)
+        item.images_in(tmp_path)
 
 
 def sshr_tuple(folder: Path, name: str, ending="png") -> None:
@@ -168,22 +169,22 @@ def test_layers_are_of_one_size_and_colour(tmp_path):
         " ".join(f"m1/0001_{e}.png" for e in ("i", "a", "s", "r", "d", "d_tc", "m"))
     )
     (entry,) = sshr.find(tmp_path / "tuples.lst")
-    layers = item.layers(entry, entry.files)
+    layers = item.read_layers(entry, entry.files)
     assert layers["mask"].shape == (6, 8, 1)
     assert layers["mask"].sum() == 30
     assert layers["albedo"][0, 0] == pytest.approx([0.1] * 3, abs=0.01)
     # A mask may be grey, and so may all the others at once.
     Image.fromarray(np.full((6, 8), 255, np.uint8)).save(entry.files["mask"])
-    item.layers(entry, entry.files)
+    item.read_layers(entry, entry.files)
     Image.fromarray(np.full((6, 8), 99, np.uint8)).save(entry.files["shading"])
     with pytest.raises(UnshineError, match=r"lst, line 1: .*0001_s\.png: is grey"):
-        item.layers(entry, entry.files)
+        item.read_layers(entry, entry.files)
     save(entry.files["shading"], size=(6, 9))
     with pytest.raises(UnshineError, match=r"line 1: .*0001_s\.png: is 9×6 and 0001_i\.png 8×6"):
-        item.layers(entry, entry.files)
+        item.read_layers(entry, entry.files)
     entry.files["shading"].unlink()
     with pytest.raises(UnshineError, match=r"line 1: .*0001_s\.png: there is no such file"):
-        item.layers(entry, entry.files)
+        item.read_layers(entry, entry.files)
 
 
 def test_shiq_and_psd_have_splits(tmp_path):
@@ -247,8 +248,8 @@ def mit_object(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("gain", [1, 4])
 def test_mit_intrinsic(tmp_path, gain):
     diffuse, specular = mit_object(tmp_path / "apple")
-    (entry,) = mit_intrinsic.stronger(mit_intrinsic.find(tmp_path), gain)
-    example = mit_intrinsic.read(entry)
+    (entry,) = mit_intrinsic.find(tmp_path)
+    example = mit_intrinsic.read(replace(entry, gain=gain))
     inside = diffuse[1:9, 2:10]
     exposure = 0.9 / np.percentile(inside, 99)
     light = np.clip((diffuse + gain * specular) * exposure, 0, 1)
@@ -341,3 +342,22 @@ def test_real_folders(real_pairs):
     light = optics.decode(apple.diffuse)[apple.mask]
     assert np.percentile(light, 99) == pytest.approx(0.9, abs=1e-3)
     assert [e.name for e in shen_zheng.find(real_pairs / "shen-zheng")] == list(shen_zheng.NAMES)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((30, 40), (30, 40)), ((2048, 1024), (1024, 512)), ((3, 5000), (1, 1024))]
+)
+def test_large_images_of_psd_are_reduced(shape, size):
+    assert readers.PSD.size(*shape) == size
+    assert readers.SSHR.size(*shape) == shape
+
+
+def test_a_folder_is_read_by_the_first_reader_that_knows_it(tmp_path):
+    for name in ("cups", "cups_gt"):
+        save(tmp_path / "four" / f"{name}.png")
+    assert readers.find(tmp_path / "four")[0] is readers.SHEN_ZHENG
+    assert readers.find(tmp_path / "four", [readers.MIT, readers.PAIRS])[0] is readers.PAIRS
+    with pytest.raises(UnshineError, match=r"known dataset \(mit\)"):
+        readers.find(tmp_path / "four", [readers.MIT])
+    with pytest.raises(UnshineError, match="no such file"):
+        readers.find(tmp_path / "none")

@@ -130,7 +130,7 @@ def test_files_obey_the_physics_where_nothing_is_clipped(tmp_path: Path, sources
     folder = tmp_path / "set"
     make(folder, 3, sources)
     for note in lines(folder / "tuples.jsonl"):
-        files = {layer: item.picture(folder / f"{note['stem']}_{layer}.png") for layer in LAYERS}
+        files = {layer: item.read_image(folder / f"{note['stem']}_{layer}.png") for layer in LAYERS}
         i, a, s, r, d = (optics.decode(files[layer]) for layer in ("i", "a", "s", "r", "d"))
         unclipped = (i < 1) & (s < 1)
         assert unclipped.mean() > 0.2
@@ -157,8 +157,8 @@ def test_a_pack_has_the_layers_asked_for_and_is_read_for_training(tmp_path: Path
     assert len(list(folder.glob("SSHR/train/*/*.jpg"))) == 9
     for entry in entries:
         # Nothing shows the exposure, so the brightest light is as bright as a file can hold.
-        assert item.picture(entry.files["shading"]).max() > 0.98
-        mask = item.picture(entry.files["mask"])
+        assert item.read_image(entry.files["shading"]).max() > 0.98
+        mask = item.read_image(entry.files["mask"])
         assert set(np.unique(mask)) == {0, 1}
     assert "light is multiplied by `gain`" in (folder / "DATASET.md").read_text()
     assert "--format jpg --quality 95 --layers a,s,r,m" in (folder / "DATASET.md").read_text()
@@ -357,7 +357,7 @@ def test_masters_are_half_floats_that_add_up(tmp_path: Path, sources: Sources):
         assert i.max() > 2, "not clipped"
         assert (np.abs(a * s + r - i) <= 5e-4 * np.maximum(i, 1)).all()
         assert (np.abs(a * s - d) <= 5e-4 * np.maximum(d, 1)).all()
-        files = item.picture(folder / f"{note['stem']}_i.png")
+        files = item.read_image(folder / f"{note['stem']}_i.png")
         assert np.abs(optics.encode(i.clip(0, 1)) - files).max() < 1 / 250
 
 

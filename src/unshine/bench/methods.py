@@ -276,7 +276,7 @@ def _prediction(folder: Path, example: Example) -> Floats:
         for ending in item.ENDINGS:
             path = folder / f"{name}{ending}"
             if path.is_file():
-                result = item.picture(path)
+                result = item.read_image(path)
                 size = (example.image.shape[0], example.image.shape[1])
                 if result.shape[:2] not in (size, example.stored_size):
                     raise UnshineError(

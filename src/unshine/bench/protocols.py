@@ -3,7 +3,6 @@
 Numbers of different protocols do not belong in one table.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -11,8 +10,9 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from unshine.data import mit_intrinsic, pairs, psd, shen_zheng, shiq, sshr
+from unshine.data import pairs, readers
 from unshine.data.item import Entry, Example, Floats
+from unshine.data.readers import MIT, PAIRS, PSD, SHEN_ZHENG, SHIQ, SSHR, Reader
 from unshine.errors import UnshineError
 
 
@@ -21,29 +21,29 @@ class Protocol:
     """How one dataset is scored."""
 
     name: str
+    reader: Reader
     about: str
     """What the numbers mean, for the report."""
-    find: Callable[[Path], list[Entry]]
-    read: Callable[[Entry], Example]
     target: Literal["diffuse", "tone_corrected"] = "diffuse"
     """Which truth results are compared with."""
     square: int | None = None
-    """Side that every picture is resized to, whatever its shape."""
-    long_side: int | None = None
-    """Long side that larger pictures are reduced to, keeping their shape."""
-    cut_out: bool = False
+    """Side that every image is resized to, whatever its shape."""
+    gain: float = 1.0
+    """Factor on the specular light, where the dataset stores it separately."""
+    masked: bool = False
     """Whether results are black outside the object before they are scored."""
 
     def load(self, entry: Entry) -> Example:
         """Read an example; its `diffuse` is the target, and all of it has the protocol's size."""
-        example = self.read(entry)
+        example = self.reader.read(entry)
         if self.target == "tone_corrected":
             if example.tone_corrected is None:
                 raise UnshineError(
                     f"{entry.name}: has no tone-corrected truth, which {self.name} asks for."
                 )
             example = replace(example, diffuse=example.tone_corrected)
-        size = self.size(example.image)
+        height, width = example.image.shape[:2]
+        size = (self.square, self.square) if self.square else self.reader.size(height, width)
         mask = resized(example.mask.astype(np.float32)[..., None], size)[..., 0] > 0.5
         return replace(
             example,
@@ -52,14 +52,6 @@ class Protocol:
             mask=mask,
             tone_corrected=None,
         )
-
-    def size(self, image: Floats) -> tuple[int, int]:
-        """Height and width that a picture is scored at."""
-        height, width = image.shape[:2]
-        if self.square:
-            return self.square, self.square
-        scale = min(1.0, (self.long_side or np.inf) / max(height, width))
-        return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def resized(values: Floats, size: tuple[int, int]) -> Floats:
@@ -75,85 +67,61 @@ def resized(values: Floats, size: tuple[int, int]) -> Floats:
     return np.stack([np.asarray(plane) for plane in planes], axis=2).clip(0, 1)
 
 
-def _stronger(gain: float) -> Callable[[Path], list[Entry]]:
-    return lambda folder: mit_intrinsic.stronger(mit_intrinsic.find(folder), gain)
-
-
-SSHR = Protocol(
-    "sshr",
-    "SSHR, stored size, display values; truth: the diffuse image.",
-    sshr.find,
-    sshr.read,
-)
-SHIQ = Protocol(
-    "shiq",
-    "SHIQ, stored size, display values; truth: the diffuse image; no object masks.",
-    shiq.find,
-    shiq.read,
-)
-PSD = Protocol(
-    "psd",
-    "PSD, long side reduced to 1024, display values; truth: the cross-polarised photograph.",
-    psd.find,
-    psd.read,
-    long_side=1024,
-)
-MIT = Protocol(
-    "mit",
+ABOUT_MIT = (
     "MIT Intrinsic Images, exposed so that the 99th percentile of the diffuse light is 0.9, display"
-    " values (power 2.2); truth: the diffuse photograph.",
-    mit_intrinsic.find,
-    mit_intrinsic.read,
+    " values (power 2.2); truth: the diffuse photograph."
 )
-SHEN_ZHENG = Protocol(
-    "shen-zheng",
-    "Shen & Zheng's pictures, values as stored taken for linear light, as in published figures."
-    " The input is about 10 % brighter than the truth outside its highlights, too.",
-    shen_zheng.find,
-    shen_zheng.read,
-)
-PAIRS = Protocol("pairs", "Pairs of pictures, stored size, display values.", pairs.find, pairs.read)
-UNSHINE = replace(
-    SSHR,
-    name="unshine",
-    about="Unshine's own test set, in SSHR's layout, stored size, display values; truth: the"
-    " diffuse image.",
-)
-
-DATASETS = (SSHR, SHIQ, PSD, MIT, SHEN_ZHENG, PAIRS)
-"""The protocol of each layout, in the order in which a folder is tried for them."""
-
 B = "{} as in DHAN-SHR's benchmark: 256×256, display values, whole frame; truth: the diffuse image."
 C = "{} as a third group scores it: {}×{}, display values, whole frame; truth: the diffuse image."
+
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
-        *DATASETS,
-        UNSHINE,
-        replace(
+        Protocol("sshr", SSHR, "SSHR, stored size, display values; truth: the diffuse image."),
+        Protocol(
+            "shiq",
+            SHIQ,
+            "SHIQ, stored size, display values; truth: the diffuse image; no object masks.",
+        ),
+        Protocol(
+            "psd",
+            PSD,
+            "PSD, long side reduced to 1024, display values; truth: the cross-polarised image.",
+        ),
+        Protocol("mit", MIT, ABOUT_MIT),
+        Protocol("mit-x2", MIT, f"{ABOUT_MIT} Specular light doubled.", gain=2),
+        Protocol("mit-x4", MIT, f"{ABOUT_MIT} Specular light quadrupled.", gain=4),
+        Protocol(
+            "shen-zheng",
+            SHEN_ZHENG,
+            "Shen & Zheng's images, values as stored taken for linear light, as in published"
+            " figures. The input is some 10 % brighter than the truth outside its highlights, too.",
+        ),
+        Protocol("pairs", PAIRS, "Pairs of images, stored size, display values."),
+        Protocol(
+            "unshine",
             SSHR,
-            name="sshr-tshrnet",
-            about="SSHR as TSHRNet (ICCV 2023) scores it: 256×256, display values, whole frame,"
-            " results cut out with the true mask; truth: the tone-corrected diffuse image.",
+            "Unshine's own test set, in SSHR's layout, stored size, display values; truth: the"
+            " diffuse image.",
+        ),
+        Protocol(
+            "sshr-tshrnet",
+            SSHR,
+            "SSHR as TSHRNet (ICCV 2023) scores it: 256×256, display values, whole frame,"
+            " results masked with the true mask; truth: the tone-corrected diffuse image.",
             target="tone_corrected",
             square=256,
-            cut_out=True,
+            masked=True,
         ),
-        replace(SSHR, name="sshr-b", about=B.format("SSHR"), square=256),
-        replace(SHIQ, name="shiq-b", about=B.format("SHIQ"), square=256),
-        replace(PSD, name="psd-b", about=B.format("PSD"), square=256, long_side=None),
-        replace(SSHR, name="sshr-c", about=C.format("SSHR", 256, 256), square=256),
-        replace(SHIQ, name="shiq-c", about=C.format("SHIQ", 200, 200), square=200),
-        replace(PSD, name="psd-c", about=C.format("PSD", 256, 256), square=256, long_side=None),
-        replace(
-            MIT, name="mit-x2", about=MIT.about + " Specular light doubled.", find=_stronger(2)
-        ),
-        replace(
-            MIT, name="mit-x4", about=MIT.about + " Specular light quadrupled.", find=_stronger(4)
-        ),
+        Protocol("sshr-b", SSHR, B.format("SSHR"), square=256),
+        Protocol("shiq-b", SHIQ, B.format("SHIQ"), square=256),
+        Protocol("psd-b", PSD, B.format("PSD"), square=256),
+        Protocol("sshr-c", SSHR, C.format("SSHR", 256, 256), square=256),
+        Protocol("shiq-c", SHIQ, C.format("SHIQ", 200, 200), square=200),
+        Protocol("psd-c", PSD, C.format("PSD", 256, 256), square=256),
     )
 }
-"""Every protocol by name: ours, and with a suffix those of papers."""
+"""Every protocol by name: each reader's own has the reader's name, those of papers a suffix."""
 
 
 def choose(
@@ -175,19 +143,15 @@ def choose(
     UnshineError
         If there is no such protocol or nothing to score.
     """
-    if not data.exists():
-        raise UnshineError(f"{data}: there is no such file or folder.")
     if truth is not None:
         if not truth.is_dir() or not data.is_dir():
             raise UnshineError(f"{truth}: both the images and their truths must be in folders.")
-        return PAIRS, pairs.find(data, truth)
-    if name is not None and name not in PROTOCOLS:
+        return PROTOCOLS["pairs"], pairs.find(data, truth)
+    if name is None:
+        reader, entries = readers.find(data)
+        return PROTOCOLS[reader.name], entries
+    if name not in PROTOCOLS:
         raise UnshineError(f"There is no protocol {name!r}; choose from {', '.join(PROTOCOLS)}.")
-    for protocol in DATASETS if name is None else (PROTOCOLS[name],):
-        if entries := protocol.find(data):
-            return protocol, entries
-    layout = "a known dataset" if name is None else f"the protocol {name}"
-    raise UnshineError(
-        f"{data}: holds nothing in the layout of {layout}; a folder of pairs has NAME.png and"
-        " NAME_gt.png, or the folders input and truth."
-    )
+    protocol = PROTOCOLS[name]
+    _, entries = readers.find(data, [protocol.reader])
+    return protocol, [replace(entry, gain=protocol.gain) for entry in entries]

@@ -208,7 +208,7 @@ def _score(task: Task) -> Row:
         seconds = time.process_time() - started
         if result.shape != example.image.shape or not np.isfinite(result).all():
             raise UnshineError(f"{task.method.title}: gave no finite picture of the input's size.")
-        if protocol.cut_out:
+        if protocol.masked:
             result = result * example.mask[..., None]
         if task.picture is not None:
             _keep(result, example.linear, task.picture)

@@ -1,6 +1,7 @@
-"""Tuples on disk: one reader a file, one common item.
+"""Datasets on disk: a reader for each layout, and one item that all of them return.
 
-Every reader has ``find(folder) -> list[Entry]``, empty where the folder has another layout, and
-``read(entry) -> Example`` for evaluation. Those of datasets for training take ``find(folder,
-"train")`` and ``skip_bad``; `item.layers` then reads whatever an entry has.
+Every reader is a module with ``find(folder) -> list[Entry]``, empty where the folder has another
+layout, and ``read(entry) -> Example`` for evaluation; `readers` lists them. The ``find`` of a dataset
+for training also takes the split ("train") and ``skip_bad``; `item.read_layers` then reads what an
+entry has.
 """

@@ -54,7 +54,7 @@ class Example:
     """Height and width on disk."""
 
 
-def picture(path: Path) -> Floats:
+def read_image(path: Path) -> Floats:
     """Read a picture as (H, W, 3) float32 in [0, 1], as stored; 16 bits a channel count fully.
 
     Raises
@@ -65,12 +65,12 @@ def picture(path: Path) -> Floats:
     return _in_colour(_stored(path))
 
 
-def mask(path: Path) -> Mask:
+def read_mask(path: Path) -> Mask:
     """Read a mask as (H, W), true where the picture is brighter than half."""
-    return picture(path).mean(axis=2) > 0.5
+    return read_image(path).mean(axis=2) > 0.5
 
 
-def layers(entry: Entry, kinds: Iterable[str]) -> dict[str, Floats]:
+def read_layers(entry: Entry, kinds: Iterable[str]) -> dict[str, Floats]:
     """Read some pictures of an entry, as stored: (H, W, 3) each, the mask (H, W, 1) of 0 and 1.
 
     Raises
@@ -108,14 +108,14 @@ def layers(entry: Entry, kinds: Iterable[str]) -> dict[str, Floats]:
     return found
 
 
-def bad(message: str, skip: bool) -> None:
+def reject(message: str, skip: bool) -> None:
     """Raise, or warn where bad tuples are skipped."""
     if not skip:
         raise UnshineError(message)
     logging.getLogger("unshine").warning("Skipped: %s", message)
 
 
-def example(
+def make_example(
     name: str,
     image: Floats,
     diffuse: Floats,
@@ -138,7 +138,7 @@ def example(
     return Example(name, image, diffuse, mask, tone_corrected, linear, (height, width))
 
 
-def pictures(folder: Path) -> dict[str, Path]:
+def images_in(folder: Path) -> dict[str, Path]:
     """All pictures directly in a folder by their names without ending, sorted.
 
     Raises

@@ -1,6 +1,5 @@
 """MIT Intrinsic Images (Grosse et al. 2009): 16-bit linear, ``original = diffuse + specular``."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,24 +24,19 @@ def find(folder: Path) -> list[Entry]:
     ]
 
 
-def stronger(entries: list[Entry], gain: float) -> list[Entry]:
-    """Make the same objects with `gain` times as much specular light, the truth still exact."""
-    return [replace(entry, gain=gain) for entry in entries]
-
-
 def read(entry: Entry) -> Example:
     """Read one object: exposed so that its matte part fills the range, then display-encoded.
 
     The exposure brings the 99th percentile of the diffuse light inside the mask to 0.9.
     """
-    diffuse = item.picture(entry.files["diffuse"])
-    mask = item.mask(entry.files["mask"])
+    diffuse = item.read_image(entry.files["diffuse"])
+    mask = item.read_mask(entry.files["mask"])
     if entry.gain == 1:
-        image = item.picture(entry.files["original"])
+        image = item.read_image(entry.files["original"])
     else:
-        image = diffuse + np.float32(entry.gain) * item.picture(entry.files["specular"])
+        image = diffuse + np.float32(entry.gain) * item.read_image(entry.files["specular"])
     if mask.shape != diffuse.shape[:2] or not mask.any():
         raise UnshineError(f"{entry.files['mask']}: is empty or of another size than the picture.")
     exposure = np.float32(0.9 / np.percentile(diffuse[mask], 99))
     image, diffuse = (optics.encode(optics.clip(exposure * light)) for light in (image, diffuse))
-    return item.example(entry.name, image, diffuse, mask)
+    return item.make_example(entry.name, image, diffuse, mask)

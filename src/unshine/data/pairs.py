@@ -22,7 +22,7 @@ def find(folder: Path, truth: Path | None = None) -> list[Entry]:
         return _two_folders(folder, truth, folder.parent / "mask")
     if (folder / "input").is_dir() and (folder / "truth").is_dir():
         return _two_folders(folder / "input", folder / "truth", folder / "mask")
-    files = item.pictures(folder)
+    files = item.images_in(folder)
     truths = {stem.removesuffix("_gt") for stem in files if stem.endswith("_gt")}
     if not truths:
         return []
@@ -41,17 +41,17 @@ def find(folder: Path, truth: Path | None = None) -> list[Entry]:
 def read(entry: Entry) -> Example:
     """Read one pair."""
     has_mask = "mask" in entry.files
-    return item.example(
+    return item.make_example(
         entry.name,
-        item.picture(entry.files["image"]),
-        item.picture(entry.files["diffuse"]),
-        item.mask(entry.files["mask"]) if has_mask else None,
+        item.read_image(entry.files["image"]),
+        item.read_image(entry.files["diffuse"]),
+        item.read_mask(entry.files["mask"]) if has_mask else None,
     )
 
 
 def _two_folders(images: Path, truths: Path, masks: Path) -> list[Entry]:
     image, truth, mask = (
-        item.pictures(folder) if folder.is_dir() else {} for folder in (images, truths, masks)
+        item.images_in(folder) if folder.is_dir() else {} for folder in (images, truths, masks)
     )
     return [
         _entry(

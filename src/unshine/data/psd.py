@@ -24,9 +24,9 @@ def find(folder: Path, split: Split = "test", skip_bad: bool = False) -> list[En
         truths_folder = images.with_name(images.name.removesuffix("_specular") + "_diffuse")
         if not truths_folder.is_dir():
             continue
-        truths = item.pictures(truths_folder)
+        truths = item.images_in(truths_folder)
         groups = {_group(stem): path for stem, path in truths.items()}
-        for stem, image in item.pictures(images).items():
+        for stem, image in item.images_in(images).items():
             truth = truths.get(stem) or groups.get(_group(stem))
             files = {"image": image, "diffuse": truth or truths_folder / image.name}
             entries.append(Entry(stem if len(sets) == 1 else f"{images.name}/{stem}", files))
@@ -35,8 +35,8 @@ def find(folder: Path, split: Split = "test", skip_bad: bool = False) -> list[En
 
 def read(entry: Entry) -> Example:
     """Read one pair."""
-    layers = item.layers(entry, ("image", "diffuse"))
-    return item.example(entry.name, layers["image"], layers["diffuse"])
+    layers = item.read_layers(entry, ("image", "diffuse"))
+    return item.make_example(entry.name, layers["image"], layers["diffuse"])
 
 
 def _group(stem: str) -> str:

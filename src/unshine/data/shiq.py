@@ -21,5 +21,5 @@ def find(folder: Path, split: Split = "test", skip_bad: bool = False) -> list[En
 
 def read(entry: Entry) -> Example:
     """Read one picture. The dataset marks highlights, not objects: the object is the frame."""
-    layers = item.layers(entry, ("image", "diffuse"))
-    return item.example(entry.name, layers["image"], layers["diffuse"])
+    layers = item.read_layers(entry, ("image", "diffuse"))
+    return item.make_example(entry.name, layers["image"], layers["diffuse"])

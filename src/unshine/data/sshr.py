@@ -58,9 +58,9 @@ def read(entry: Entry) -> Example:
     kinds = [k for k in ("image", "diffuse", "tone_corrected", "mask") if k in entry.files]
     if not {"image", "diffuse"} <= set(kinds):
         raise UnshineError(f"{entry.name}: has no image and diffuse picture to score.")
-    layers = item.layers(entry, kinds)
+    layers = item.read_layers(entry, kinds)
     mask = layers["mask"][..., 0] > 0 if "mask" in layers else None
-    return item.example(
+    return item.make_example(
         entry.name, layers["image"], layers["diffuse"], mask, layers.get("tone_corrected")
     )
 
@@ -80,7 +80,7 @@ def _listed(path: Path, skip_bad: bool) -> list[Entry]:
             if entries and entries[0].files.keys() != set(kinds):
                 raise UnshineError(f"has {len(files)} paths, the lines before it others.")
         except UnshineError as error:
-            item.bad(f"{path}: line {number} {error}", skip_bad)
+            item.reject(f"{path}: line {number} {error}", skip_bad)
             continue
         paths = [path.parent / file for file in files]
         source = f"{path}, line {number}"

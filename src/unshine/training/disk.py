@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unshine import optics
-from unshine.bench import protocols
 from unshine.bench.protocols import resized
-from unshine.data import item, psd, shiq, sshr
+from unshine.data import item
 from unshine.data.item import Entry, Floats
+from unshine.data.readers import READERS
 from unshine.errors import UnshineError
 from unshine.training.settings import Settings, Target
 
@@ -65,19 +65,16 @@ def find(path: Path, target: Target, skip_bad: bool = False) -> Dataset:
     """
     if not path.exists():
         raise UnshineError(f"{path}: there is no such file or folder.")
-    for reader, protocol in (
-        (sshr, protocols.SSHR),
-        (shiq, protocols.SHIQ),
-        (psd, protocols.PSD),
-    ):
+    trainable = [reader for reader in READERS if reader.trainable]
+    for reader in trainable:
         if entries := reader.find(path, "train", skip_bad):
             whole = [entry for entry in entries if _whole(entry, path, target, skip_bad)]
             if not whole:
                 break
-            return Dataset(path, tuple(whole), protocol.long_side)
+            return Dataset(path, tuple(whole), reader.long_side)
     raise UnshineError(
         f"{path}: holds no tuples for training; it must be a list file or a folder in the layout of"
-        " SSHR, SHIQ or PSD."
+        f" one of {', '.join(reader.name for reader in trainable)}."
     )
 
 
@@ -90,11 +87,11 @@ def _whole(entry: Entry, path: Path, target: Target, skip_bad: bool) -> bool:
             advice = "; --variant mixed does without albedo and shading"
         elif "shading" in entry.files:
             advice = "; --relight makes it from albedo, shading and specular"
-        item.bad(f"{where}: the tuple has no {' and no '.join(lacking)}{advice}.", skip_bad)
+        item.reject(f"{where}: the tuple has no {' and no '.join(lacking)}{advice}.", skip_bad)
         return False
     for kind in (*kinds.needed, *kinds.welcome):
         if kind in entry.files and not entry.files[kind].is_file():
-            item.bad(f"{where}: {entry.files[kind]} is missing.", skip_bad)
+            item.reject(f"{where}: {entry.files[kind]} is missing.", skip_bad)
             return False
     return True
 
@@ -155,7 +152,7 @@ class Batches:
             try:
                 layers = self._read(entry, dataset.long_side)
             except UnshineError as error:
-                item.bad(str(error), self.skip_bad)
+                item.reject(str(error), self.skip_bad)
                 continue
             cut = framed(layers, self.size, rng if self.augment else None)
             planes = {kind: np.moveaxis(x, 2, 0) for kind, x in cut.items()}
@@ -165,7 +162,7 @@ class Batches:
     def _read(self, entry: Entry, long_side: int | None) -> dict[str, Floats]:
         kinds = KINDS[self.target]
         welcome = [kind for kind in kinds.welcome if kind in entry.files]
-        layers = item.layers(entry, (*kinds.needed, *welcome))
+        layers = item.read_layers(entry, (*kinds.needed, *welcome))
         height, width = next(iter(layers.values())).shape[:2]
         # Smaller pictures than asked for are enlarged, larger ones reduced where the protocol says.
         scale = min(1.0, (long_side or np.inf) / max(height, width))

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unshine import optics
-from unshine.bench import protocols
-from unshine.bench.protocols import Protocol, resized
+from unshine.bench.protocols import resized
+from unshine.data import readers
 from unshine.data.item import Entry, Floats
+from unshine.data.readers import Reader
 from unshine.training.settings import PROCEDURAL, Settings
 
 if TYPE_CHECKING:
@@ -111,9 +112,9 @@ def validate(
     return scores, _sheet(shown)
 
 
-def check(folder: Path) -> tuple[Protocol, list[Entry]]:
+def check(folder: Path) -> tuple[Reader, list[Entry]]:
     """Find the pictures of a folder to validate on, or say that there are none."""
-    return protocols.choose(folder)
+    return readers.find(folder)
 
 
 def choices(settings: Settings) -> dict[str, Any]:
@@ -147,11 +148,11 @@ def _synthetic(engine: Engine, count: int) -> list[Scored]:
 
 
 def _folder(engine: Engine, folder: Path, stored_tone: bool) -> Iterator[Scored]:
-    protocol, entries = check(folder)
+    reader, entries = check(folder)
     names = [name for name in SHOWN if name in engine.names]
     for k in np.unique(np.linspace(0, len(entries) - 1, MOST).round().astype(int)):
-        example = protocol.read(entries[k])
-        shape = protocol.size(example.image)
+        example = reader.read(entries[k])
+        shape = reader.size(*example.image.shape[:2])
         image, diffuse = (resized(x, shape) for x in (example.image, example.diffuse))
         if example.linear:
             image, diffuse = optics.encode(image), optics.encode(diffuse)

@@ -1,0 +1,66 @@
+"""The datasets that Unshine reads, in the order in which a folder is tried for them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unshine.data import mit_intrinsic, pairs, psd, shen_zheng, shiq, sshr
+from unshine.data.item import Entry, Example
+from unshine.errors import UnshineError
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one dataset's layout is found on disk and read."""
+
+    name: str
+    find: Callable[..., list[Entry]]
+    """From a folder to its examples, none where it has another layout. Where `trainable`, also
+    ``find(folder, "train", skip_bad)``."""
+    read: Callable[[Entry], Example]
+    """Reads one example for evaluation."""
+    trainable: bool = False
+    """Whether the dataset is for training too."""
+    long_side: int | None = None
+    """Long side that larger images are reduced to, in pixels, keeping their shape."""
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width at which an image of the dataset is used.
+
+        Examples
+        --------
+        >>> PSD.size(3000, 2000)
+        (1024, 683)
+        """
+        scale = min(1.0, self.long_side / max(height, width)) if self.long_side else 1.0
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+SSHR = Reader("sshr", sshr.find, sshr.read, trainable=True)
+SHIQ = Reader("shiq", shiq.find, shiq.read, trainable=True)
+PSD = Reader("psd", psd.find, psd.read, trainable=True, long_side=1024)
+MIT = Reader("mit", mit_intrinsic.find, mit_intrinsic.read)
+SHEN_ZHENG = Reader("shen-zheng", shen_zheng.find, shen_zheng.read)
+PAIRS = Reader("pairs", pairs.find, pairs.read)
+
+READERS = (SSHR, SHIQ, PSD, MIT, SHEN_ZHENG, PAIRS)
+
+
+def find(folder: Path, readers: Sequence[Reader] = READERS) -> tuple[Reader, list[Entry]]:
+    """Find the examples of a folder or list file, by the first reader that knows its layout.
+
+    Raises
+    ------
+    UnshineError
+        If nothing is there, or nothing that one of the readers knows.
+    """
+    if not folder.exists():
+        raise UnshineError(f"{folder}: there is no such file or folder.")
+    for reader in readers:
+        if entries := reader.find(folder):
+            return reader, entries
+    names = ", ".join(reader.name for reader in readers)
+    raise UnshineError(
+        f"{folder}: holds nothing in the layout of a known dataset ({names}); a folder of"
+        " pairs has NAME.png and NAME_gt.png, or the folders input and truth."
+    )
