@@ -8,7 +8,7 @@ from PIL import Image
 
 from unshine.bench import protocols
 from unshine.bench.protocols import PROTOCOLS
-from unshine.data.item import Entry, Example
+from unshine.data.item import Entry, Example, resize_image
 from unshine.data.readers import READERS
 from unshine.errors import UnshineError
 
@@ -47,7 +47,7 @@ def test_tshrnet_on_sshr(example):
     loaded = protocol.load(ENTRY)
     assert loaded.image.shape == (256, 256, 3)
     assert loaded.mask.mean() == pytest.approx(200 / 1200, abs=0.01)
-    assert np.array_equal(loaded.diffuse, protocols.resized(example.tone_corrected, (256, 256)))
+    assert np.array_equal(loaded.diffuse, resize_image(example.tone_corrected, (256, 256)))
     assert protocol.masked
     assert loaded.stored_size == (30, 40)
     with pytest.raises(UnshineError, match="no tone-corrected truth"):
@@ -59,13 +59,6 @@ def test_tshrnet_on_sshr(example):
 )
 def test_square_protocols(example, name, size):
     assert of(example)(name).load(ENTRY).diffuse.shape[:2] == size
-
-
-def test_resizing_averages():
-    image = np.zeros((64, 64, 3), np.float32)
-    image[::2] = 1
-    assert np.allclose(protocols.resized(image, (8, 8)), 0.5, atol=0.02)
-    assert protocols.resized(image, (64, 64)) is image
 
 
 def test_names_are_those_of_the_datasets():

@@ -361,3 +361,10 @@ def test_a_folder_is_read_by_the_first_reader_that_knows_it(tmp_path):
         readers.find(tmp_path / "four", [readers.MIT])
     with pytest.raises(UnshineError, match="no such file"):
         readers.find(tmp_path / "none")
+
+
+def test_resizing_averages():
+    image = np.zeros((64, 64, 3), np.float32)
+    image[::2] = 1
+    assert np.allclose(item.resize_image(image, (8, 8)), 0.5, atol=0.02)
+    assert item.resize_image(image, (64, 64)) is image

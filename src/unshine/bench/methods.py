@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unshine import __version__, classical, optics
-from unshine.bench.protocols import resized
 from unshine.data import item
-from unshine.data.item import Example, Floats
+from unshine.data.item import Example, Floats, resize_image
 from unshine.errors import UnshineError
 
 if TYPE_CHECKING:
@@ -254,7 +253,7 @@ def _network(path: Path, symmetric: bool) -> Callable[[Floats], Floats]:
     def remove(image: Floats) -> Floats:
         height, width = image.shape[:2]
         if fixed:
-            fed = resized(image, (fixed[0], fixed[1]))
+            fed = resize_image(image, (fixed[0], fixed[1]))
         else:
             room = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
             fed = np.pad(image, room, mode="edge")
@@ -265,7 +264,7 @@ def _network(path: Path, symmetric: bool) -> Callable[[Floats], Floats]:
             raise UnshineError(f"{path}: this network returns no picture of its input's size.")
         result = pictures[0][0].transpose(1, 2, 0)
         result = ((result + 1) / 2 if symmetric else result).clip(0, 1)
-        return resized(result, (height, width)) if fixed else result[:height, :width]
+        return resize_image(result, (height, width)) if fixed else result[:height, :width]
 
     return remove
 
@@ -283,5 +282,5 @@ def _prediction(folder: Path, example: Example) -> Floats:
                         f"{path}: is {result.shape[1]}×{result.shape[0]}, but the picture is"
                         f" {size[1]}×{size[0]}."
                     )
-                return resized(result, size)
+                return resize_image(result, size)
     raise UnshineError(f"{folder}: has no result named {example.name}.")

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from unshine.data import pairs, readers
-from unshine.data.item import Entry, Example, Floats
+from unshine.data.item import Entry, Example, resize_image
 from unshine.data.readers import MIT, PAIRS, PSD, SHEN_ZHENG, SHIQ, SSHR, Reader
 from unshine.errors import UnshineError
 
@@ -44,27 +43,14 @@ class Protocol:
             example = replace(example, diffuse=example.tone_corrected)
         height, width = example.image.shape[:2]
         size = (self.square, self.square) if self.square else self.reader.size(height, width)
-        mask = resized(example.mask.astype(np.float32)[..., None], size)[..., 0] > 0.5
+        mask = resize_image(example.mask.astype(np.float32)[..., None], size)[..., 0] > 0.5
         return replace(
             example,
-            image=resized(example.image, size),
-            diffuse=resized(example.diffuse, size),
+            image=resize_image(example.image, size),
+            diffuse=resize_image(example.diffuse, size),
             mask=mask,
             tone_corrected=None,
         )
-
-
-def resized(values: Floats, size: tuple[int, int]) -> Floats:
-    """Resize (H, W, C) bicubically, averaging where it shrinks, clipped to [0, 1]."""
-    if values.shape[:2] == size:
-        return values
-    planes = [
-        Image.fromarray(np.ascontiguousarray(values[..., channel])).resize(
-            size[::-1], Image.Resampling.BICUBIC
-        )
-        for channel in range(values.shape[2])
-    ]
-    return np.stack([np.asarray(plane) for plane in planes], axis=2).clip(0, 1)
 
 
 ABOUT_MIT = (

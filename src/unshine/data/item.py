@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from unshine import pixels
 from unshine.errors import UnshineError
 from unshine.io import stills
 
@@ -155,12 +156,21 @@ def images_in(folder: Path) -> dict[str, Path]:
     return found
 
 
+def resize_image(values: Floats, size: tuple[int, int]) -> Floats:
+    """Resize (H, W, C) to a height and width: bicubically, clipped to [0, 1].
+
+    Where it shrinks it averages; where nothing changes it returns `values` itself.
+    """
+    if values.shape[:2] == size:
+        return values
+    return pixels.resize(values, size, Image.Resampling.BICUBIC).clip(0, 1)
+
+
 def _stored(path: Path) -> Floats:
     """Read (H, W, 3) float32 in [0, 1], or (H, W) where the file has a single channel."""
     deep = _sixteen_bit_colour(path)
-    pixels: NDArray[Any] = stills.read(path).pixels if deep is None else deep
-    values: Floats = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    return values
+    stored: NDArray[Any] = stills.read(path).pixels if deep is None else deep
+    return pixels.to_display(stored)
 
 
 def _in_colour(values: Floats) -> Floats:

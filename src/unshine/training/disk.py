@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unshine import optics
-from unshine.bench.protocols import resized
 from unshine.data import item
-from unshine.data.item import Entry, Floats
+from unshine.data.item import Entry, Floats, resize_image
 from unshine.data.readers import READERS
 from unshine.errors import UnshineError
 from unshine.training.settings import Settings, Target
@@ -170,7 +169,7 @@ class Batches:
         if long_side is None and scale <= 1:
             return layers
         shape = (max(self.size, round(height * scale)), max(self.size, round(width * scale)))
-        return {kind: resized(layer, shape) for kind, layer in layers.items()}
+        return {kind: resize_image(layer, shape) for kind, layer in layers.items()}
 
 
 def batches(settings: Settings) -> Batches:

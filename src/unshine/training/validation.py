@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unshine import optics
-from unshine.bench.protocols import resized
 from unshine.data import readers
-from unshine.data.item import Entry, Floats
+from unshine.data.item import Entry, Floats, resize_image
 from unshine.data.readers import Reader
 from unshine.training.settings import PROCEDURAL, Settings
 
@@ -153,13 +152,13 @@ def _folder(engine: Engine, folder: Path, stored_tone: bool) -> Iterator[Scored]
     for k in np.unique(np.linspace(0, len(entries) - 1, MOST).round().astype(int)):
         example = reader.read(entries[k])
         shape = reader.size(*example.image.shape[:2])
-        image, diffuse = (resized(x, shape) for x in (example.image, example.diffuse))
+        image, diffuse = (resize_image(x, shape) for x in (example.image, example.diffuse))
         if example.linear:
             image, diffuse = optics.encode(image), optics.encode(diffuse)
-        mask = resized(example.mask.astype(np.float32)[..., None], shape) > 0.5
+        mask = resize_image(example.mask.astype(np.float32)[..., None], shape) > 0.5
         clean = diffuse
         if example.tone_corrected is not None:
-            clean = resized(example.tone_corrected, shape)
+            clean = resize_image(example.tone_corrected, shape)
             if not stored_tone:
                 clean = optics.tone_correction(diffuse, image, mask, channel_axis=2)
         image, clean, diffuse = (np.moveaxis(x, 2, 0) for x in (image, clean, diffuse))
@@ -230,5 +229,5 @@ def _tile(picture: Floats) -> Floats:
     scale = SIZE / max(height, width)
     shape = (max(1, round(height * scale)), max(1, round(width * scale)))
     tile = np.zeros((SIZE, SIZE, 3), np.float32)
-    tile[: shape[0], : shape[1]] = resized(np.moveaxis(picture, 0, 2).clip(0, 1), shape)
+    tile[: shape[0], : shape[1]] = resize_image(np.moveaxis(picture, 0, 2).clip(0, 1), shape)
     return tile
