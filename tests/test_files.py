@@ -1,11 +1,13 @@
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from unshine.errors import UnshineError
-from unshine.files import write_text, writing
+from unshine.files import remove_leftovers, write_text, writing
 
 
 def names(folder: Path) -> list[str]:
@@ -84,3 +86,24 @@ def test_errors_about_other_files_are_not_ours(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), writing(tmp_path / "a"):
         (tmp_path / "other").read_text()
     assert names(tmp_path) == []
+
+
+def test_what_a_killed_program_left_is_removed_and_what_is_being_written_is_not(
+    tmp_path: Path,
+) -> None:
+    program = f"""
+import os, signal
+from unshine.files import writing
+with writing({str(tmp_path / "a.png")!r}) as temporary:
+    temporary.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", program], check=False)
+    (left,) = names(tmp_path)
+    assert left.endswith(".part.png")
+    with writing(tmp_path / "b.png") as temporary:
+        temporary.write_bytes(b"half")
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == [temporary.name]
+    assert names(tmp_path) == ["b.png"]
+    remove_leftovers(tmp_path / "missing")

@@ -5,8 +5,17 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from unshine.errors import UnshineError
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
+_MARK = ".unshine-"
+"""What the names of temporary files start with."""
 
 
 @contextmanager
@@ -44,12 +53,15 @@ def writing(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     # Short, so that a name of the greatest length has room; the ending tells libraries the format.
-    temporary = path.with_name(f".unshine-{secrets.token_hex(6)}.part{path.suffix}")
+    temporary = path.with_name(f"{_MARK}{secrets.token_hex(6)}.part{path.suffix}")
     try:
         _refuse(path, overwrite)
-        temporary.touch(exist_ok=False)
-        mode = temporary.stat().st_mode
-        yield temporary
+        # Open as long as it is written, for `remove_leftovers` to know.
+        with temporary.open("xb") as mark:
+            with suppress(OSError):  # not every file system has locks
+                _lock(mark)
+            mode = temporary.stat().st_mode
+            yield temporary
         # Some libraries make their files private or read-only.
         temporary.chmod(mode)
         _refuse(path, overwrite)
@@ -67,6 +79,31 @@ def write_text(path: str | Path, text: str, overwrite: bool = True) -> None:
     """Write a text file, UTF-8 with the same line ends everywhere, by way of `writing`."""
     with writing(path, overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove the temporary files that killed programs have left in a folder.
+
+    Those that a program is writing stay.
+
+    Parameters
+    ----------
+    folder : path
+        If it is not there, or may not be written to, nothing happens.
+    """
+    with suppress(OSError):
+        leftovers = [path for path in Path(folder).iterdir() if path.name.startswith(_MARK)]
+        for path in leftovers:
+            with suppress(OSError):
+                with path.open("rb") as file:
+                    _lock(file)
+                path.unlink()
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock a file, or raise OSError if it is in use; whoever dies lets go of it."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _refuse(path: Path, overwrite: bool) -> None:
