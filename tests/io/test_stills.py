@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from unshine.errors import UnshineError
 from unshine.io import stills
-from unshine.io.stills import FORMATS, Still
+from unshine.io.stills import FORMATS, Metadata, Still
 
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -18,6 +19,12 @@ def _pixels(*shape: int) -> np.ndarray:
     """Smooth, so that lossy formats stay close."""
     grid = np.indices(shape).sum(0) * 3
     return grid.astype(np.uint8)
+
+
+def _changed(still: Still) -> Still:
+    pixels = still.pixels.copy()
+    pixels[-1, -1] ^= 1
+    return replace(still, pixels=pixels)
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -84,7 +91,9 @@ def test_pictures_are_read_upright_once(tmp_path: Path, ending: str, orientation
     first = stills.read(path)
     assert first.pixels.shape == upright.shape
     assert np.abs(first.pixels.astype(int) - upright).mean() < 3
-    stills.write(first, copy)
+    assert stills.write(first, copy).copied
+    assert copy.read_bytes() == path.read_bytes()
+    stills.write(_changed(first), copy, overwrite=True)
     with Image.open(copy) as image:
         assert ExifTags.Base.Orientation not in image.getexif() or (
             image.getexif()[ExifTags.Base.Orientation] == 1
@@ -122,7 +131,7 @@ def test_xmp_goes_along(tmp_path: Path, source: str, target: str) -> None:
     path, copy = tmp_path / f"a{source}", tmp_path / f"b{target}"
     Image.fromarray(_pixels(20, 30, 3)).save(path, xmp=xmp)
     stills.write(stills.read(path), copy)
-    assert stills.read(copy).xmp == xmp
+    assert stills.read(copy).metadata.xmp == xmp
 
 
 def test_metadata_too_long_for_jpeg_does_not_stop_the_picture(tmp_path: Path) -> None:
@@ -130,7 +139,7 @@ def test_metadata_too_long_for_jpeg_does_not_stop_the_picture(tmp_path: Path) ->
     exif[ExifTags.Base.ImageDescription] = "long " * 20_000
     Image.fromarray(_pixels(20, 30, 3)).save(tmp_path / "a.png", exif=exif)
     stills.write(stills.read(tmp_path / "a.png"), tmp_path / "b.jpg")
-    assert stills.read(tmp_path / "b.jpg").exif is None
+    assert stills.read(tmp_path / "b.jpg").metadata.exif is None
 
 
 def test_damaged_exif_does_not_stop_the_picture(tmp_path: Path) -> None:
@@ -174,7 +183,8 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     Image.fromarray(red).convert("CMYK").save(tmp_path / "a.jpg", icc_profile=SRGB)
     still = stills.read(tmp_path / "a.jpg")
     assert np.abs(still.pixels.astype(int) - red).max() <= 3
-    stills.write(still, tmp_path / "b.jpg")
+    saved = stills.write(_changed(still), tmp_path / "b.jpg")
+    assert saved.lost == ("CMYK (now RGB)",)
     with Image.open(tmp_path / "b.jpg") as image:
         assert image.mode == "RGB"
 
@@ -191,36 +201,11 @@ def test_sixteen_bit_grey_is_kept(tmp_path: Path) -> None:
     assert np.abs(stills.read(tmp_path / "b.jpg").pixels - deep / 257.0).max() < 5
 
 
-def _deep_colour_png() -> bytes:
-    """A 16-bit RGB PNG of one pixel, which Pillow cannot write."""
-    import struct
-    import zlib
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + check
-
-    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
-    data = zlib.compress(b"\x00" + b"\x12\x34" * 3)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-    )
-
-
-def test_deep_colour_is_refused_rather_than_cut(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(_deep_colour_png())
-    with pytest.raises(UnshineError, match="more than 8 bits"):
-        stills.read(tmp_path / "a.png")
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(UnshineError, match="more than 8 bits"):
-        stills.read(tmp_path / "a.tif")
-
-
 @pytest.mark.parametrize("ending", [".png", ".webp", ".tif"])
 def test_animations_and_pages_are_refused(tmp_path: Path, ending: str) -> None:
     frames = [Image.fromarray(np.roll(_pixels(20, 30, 3), 9 * i, 1)) for i in range(3)]
     frames[0].save(tmp_path / f"a{ending}", save_all=True, append_images=frames[1:])
-    with pytest.raises(UnshineError, match="single pictures"):
+    with pytest.raises(UnshineError, match="single images"):
         stills.read(tmp_path / f"a{ending}")
 
 
@@ -239,7 +224,7 @@ def _sentence(path: Path) -> str:
     return text
 
 
-def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read(tmp_path: Path) -> None:
     assert "no such file" in _sentence(tmp_path / "missing.png")
     (tmp_path / "folder.png").mkdir()
     assert "folder" in _sentence(tmp_path / "folder.png")
@@ -251,8 +236,8 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "not a JPEG, PNG" in _sentence(tmp_path / "a.gif")
     assert "cannot be read" in _sentence(tmp_path / ("long" * 200 + ".png"))
     Image.fromarray(_pixels(20, 30)).save(tmp_path / "large.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)
-    assert "megapixels" in _sentence(tmp_path / "large.png")
+    with pytest.raises(UnshineError, match=r"large\.png: the image has 30 × 20 pixels, more than"):
+        stills.read(tmp_path / "large.png", max_pixels=200)
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -272,7 +257,9 @@ def test_damaged_files_never_raise_anything_else(tmp_path: Path, ending: str) ->
     path = tmp_path / f"a{ending}"
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Leica"
-    stills.write(Still(_pixels(20, 30, 3), exif=exif.tobytes(), dpi=(72, 72)), path)
+    stills.write(
+        Still(_pixels(20, 30, 3), metadata=Metadata(exif=exif.tobytes()[6:], dpi=(72, 72))), path
+    )
     data = np.frombuffer(path.read_bytes(), np.uint8)
     for _ in range(150):
         damaged = data.copy()
@@ -290,7 +277,7 @@ def test_damaged_files_never_raise_anything_else(tmp_path: Path, ending: str) ->
 def test_existing_files_are_safe(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_text("precious")
-    with pytest.raises(UnshineError, match="--overwrite"):
+    with pytest.raises(UnshineError, match="overwrite=True"):
         stills.write(Still(_pixels(4, 4, 3)), path)
     assert path.read_text() == "precious"
     stills.write(Still(_pixels(4, 4, 3)), path, overwrite=True)
@@ -330,7 +317,7 @@ def test_what_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "file").touch()
     with pytest.raises(UnshineError, match="cannot be written"):
         stills.write(still, tmp_path / "file" / "a.png")
-    with pytest.raises(UnshineError, match=r"b\.webp: the file cannot be written"):
+    with pytest.raises(UnshineError, match=r"b\.webp: the image cannot be written as WebP"):
         stills.write(Still(np.zeros((1, 20_000, 3), np.uint8)), tmp_path / "b.webp")
 
     def refuse(*_: object) -> None:

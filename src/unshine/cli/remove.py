@@ -228,8 +228,6 @@ def _run(
     job: Job, clean: Clean, remover: "Remover | None", strength: float, overwrite: bool
 ) -> None:
     """Read one picture, remove its highlights and write the result and the layers."""
-    from dataclasses import replace
-
     import numpy as np
 
     from unshine import optics
@@ -237,18 +235,21 @@ def _run(
 
     still = stills.read(job.source)
     stills.format_of(job.target)  # before the work is done, not after
-    result = replace(still, pixels=clean(still.pixels, strength))
+    pixels = stills.for_display(still)
+    result = stills.with_display(still, clean(pixels, strength))
     if job.layers and remover:
         fields = {name: "highlight" if name == "mask" else name for name in job.layers}
-        layers = remover.layers(still.pixels, list(fields.values()))
+        layers = remover.layers(pixels, list(fields.values()))
         for name, path in job.layers.items():
             layer = layers[fields[name]]
             if name in ("shading", "specular"):
                 layer = optics.encode(layer)
-            pixels = np.rint(layer.clip(0, 1) * 255).astype(np.uint8)
+            values = np.rint(layer.clip(0, 1) * 255).astype(np.uint8)
             # The picture's profile holds for its layers too; the mask has no colours.
-            profile = None if name == "mask" else still.icc_profile
-            stills.write(stills.Still(pixels, icc_profile=profile), path, overwrite)
+            profile = None if name == "mask" else still.metadata.icc_profile
+            stills.write(
+                stills.Still(values, metadata=stills.Metadata(icc_profile=profile)), path, overwrite
+            )
     # Last, so that a result which is there means that all of it is there.
     stills.write(result, job.target, overwrite)
 

@@ -1,290 +1,463 @@
-"""8-bit JPEG, PNG, WebP, BMP and TIFF files (and 16-bit greyscale PNG), with all they carry.
+"""Still images in and out, with all that their files say.
 
-A picture is read upright. Colour profile, EXIF, XMP (but not in TIFF), resolution and transparency
-go through to the written file, where its format has a place for them.
+`read` tells by its content what kind of file it has, `write` and `encode` write an image as the
+kind of file it came from unless another is asked for. A file in which nothing has changed is
+copied byte for byte.
+
+Examples
+--------
+>>> import tempfile
+>>> from pathlib import Path
+>>> import numpy as np
+>>> folder = Path(tempfile.mkdtemp())
+>>> write(Still(np.zeros((2, 3), np.uint16)), folder / "a.png").copied
+False
+>>> write(read(folder / "a.png"), folder / "b.png").copied
+True
 """
 
 import contextlib
-import io
 import os
-import secrets
+import stat
+import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import (
-    Image,
-    ImageCms,
-    ImageOps,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-)
+from PIL import UnidentifiedImageError
 
 from unshine.errors import UnshineError
+from unshine.files import writing
+from unshine.io import light
+from unshine.io.light import for_display, with_display
+from unshine.io.model import MAX_PIXELS, TITLES, Kind, Metadata, Source, Still
 
-FORMATS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
-"""The file name endings that are known, and Pillow's names of their formats."""
+__all__ = [
+    "FORMATS", "MAX_PIXELS", "READABLE", "Kind", "Metadata", "Saved", "Source", "Still", "detect",
+    "encode", "ending_of", "for_display", "format_of", "keep_time", "lost", "read", "with_display",
+    "write",
+]  # fmt: skip
 
-_READABLE = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # MPO, which phones write, counts as JPEG
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"quality": 95, "exact": True},
-    "PNG": {},
-    "BMP": {},
-    "TIFF": {},
-}
-
-# TIFF tags that describe how the old file stored its pixels; in the new file they would be wrong.
-_STORAGE_TAGS = {
-    *range(254, 260), 262, 266, 273, *range(277, 280), 284, 317, 320, *range(322, 326), 330,
-    338, 339, 347, 513, 514, *range(529, 533), 700, 34675,
+FORMATS: dict[str, Kind] = {
+    ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".jfif": "jpeg",
+    ".png": "png", ".webp": "webp", ".bmp": "bmp", ".tif": "tiff", ".tiff": "tiff",
 }  # fmt: skip
+"""The file name endings that are written, and the kinds of files that they stand for."""
+
+READABLE: dict[str, Kind] = dict(FORMATS)
+"""The file name endings that are read."""
+
+_DEPTHS: dict[Kind, tuple[int, ...]] = {
+    "jpeg": (8,), "png": (8, 16), "webp": (8,), "bmp": (8,), "tiff": (8, 16, 32),
+}  # fmt: skip
+_HDR: tuple[Kind, ...] = ("png", "avif", "heic")
+_OPAQUE: tuple[Kind, ...] = ("jpeg", "bmp")
+_LARGEST_FILE = 2**32
+_DAMAGED = "the image is damaged or incomplete"
 
 
-@dataclass(frozen=True)
-class Still:
-    """A picture and what its file says about it."""
+class Saved(NamedTuple):
+    """How a file was written."""
 
-    pixels: NDArray[Any]
-    """H×W×3 uint8, or H×W uint8 or uint16 for greyscale; display-encoded."""
-    alpha: NDArray[np.uint8] | None = None
-    """Transparency, H×W, 255 where opaque."""
-    icc_profile: bytes | None = None
-    exif: bytes | None = None
-    """Without orientation, which has been applied."""
-    xmp: bytes | None = None
-    dpi: tuple[float, float] | None = None
+    lost: tuple[str, ...]
+    """What the file has no place for, in words."""
+    copied: bool
+    """Whether nothing had changed, so that the file is its source byte for byte."""
 
 
-def read(path: Path) -> Still:
-    """Read a picture, upright.
+def read(
+    source: str | os.PathLike[str] | bytes, max_pixels: int = MAX_PIXELS, name: str = "the image"
+) -> Still:
+    """Read an image, upright, as what its content says it is.
 
-    Palettes become RGB, or RGBA where they are transparent, and CMYK becomes sRGB, through its
-    colour profile where it has one.
+    Palettes become RGB, and CMYK becomes sRGB, through its colour profile where it has one.
 
     Parameters
     ----------
-    path : Path
-        A file in one of the formats of `FORMATS`, whatever its name.
+    source : path or bytes
+        A file, or the whole content of one.
+    max_pixels : int
+        The most pixels that are read.
+    name : str
+        What sentences call an image that came as bytes.
 
     Raises
     ------
     UnshineError
-        If there is no readable picture, or one that could only be read with a loss (16-bit
-        colour, animations, several pages).
+        If there is no readable image, or one that could only be read with a loss (animations,
+        several pages).
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        data, path, status = bytes(source), None, None
+    else:
+        path = Path(source)
+        name = str(path)
+        data, status = _content(path)
+    try:
+        still = _decoded(data, max_pixels)
+    except UnshineError as error:
+        raise UnshineError(f"{name}: {error}") from None
+    assert still.source is not None
+    if path is None or status is None:
+        return replace(still, source=replace(still.source, data=data))
+    return replace(
+        still,
+        source=replace(still.source, path=path, stamp=_stamp(status), modified=status.st_mtime_ns),
+    )
+
+
+def write(
+    still: Still,
+    path: str | os.PathLike[str],
+    overwrite: bool = False,
+    *,
+    format: Kind | None = None,
+    quality: int | None = None,
+    bit_depth: int | None = None,
+) -> Saved:
+    """Write an image.
+
+    The file appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    still : Still
+        The image. If nothing in it has changed since it was read, and it is to be written as the
+        kind of file it came from, the file it came from is copied.
+    path : path
+        Where to; its folder must exist.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    format : str, optional
+        The kind of file, such as ``"png"``; by default what the name's ending stands for.
+    quality : int, optional
+        1 to 100, for lossy kinds. By default JPEG is coded as its source was, and other images
+        with a quality that nobody sees.
+    bit_depth : int, optional
+        8, 16 or 32 (floats); by default as the image came.
+
+    Returns
+    -------
+    Saved
+        What the file has no place for, and whether it is a copy.
+
+    Raises
+    ------
+    UnshineError
+        If the ending is unknown, the file exists, the kind of file cannot hold the image, or the
+        file cannot be written.
+    """
+    path = Path(path)
+    kind = format or format_of(path)
+    copied = _may_copy(still, kind, quality, bit_depth)
+    data = _original(still) if copied else None
+    with writing(path, overwrite) as temporary:
+        if data is None:
+            copied = False
+            try:
+                data = encode(still, kind, quality=quality, bit_depth=bit_depth)
+            except UnshineError as error:
+                raise UnshineError(f"{path}: {error}") from error.__cause__
+        temporary.write_bytes(data)
+    return Saved(() if copied else lost(still, kind, bit_depth), copied)
+
+
+def encode(
+    still: Still,
+    format: Kind | None = None,
+    *,
+    quality: int | None = None,
+    bit_depth: int | None = None,
+) -> bytes:
+    """Write an image as bytes, for pipes and the web.
+
+    Parameters
+    ----------
+    still, quality, bit_depth
+        As for `write`.
+    format : str, optional
+        The kind of file; by default that which the image came from (TIFF for camera RAW).
+
+    Raises
+    ------
+    UnshineError
+        If that kind of file cannot hold the image.
+    """
+    kind = format or ("tiff" if still.kind == "raw" else still.kind)
+    if _may_copy(still, kind, quality, bit_depth) and (data := _original(still)) is not None:
+        return data
+    try:
+        return _encoded(still, kind, quality, bit_depth)
+    except UnshineError:
+        raise
+    except MemoryError:
+        raise UnshineError("there is not enough memory to write this image.") from None
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise UnshineError(f"the image cannot be written as {TITLES[kind]} ({reason}).") from error
+
+
+def lost(still: Still, format: Kind, bit_depth: int | None = None) -> tuple[str, ...]:
+    """Say in words what is not kept if an image is written anew as a certain kind of file.
+
+    Parameters
+    ----------
+    still : Still
+        The image.
+    format : str
+        The kind of file.
+    bit_depth : int, optional
+        As for `write`.
+    """
+    words = list(still.metadata.lost_in(format))
+    after = _depth(still, format, bit_depth)
+    # What has been converted for this kind of file is no loss of metadata.
+    if still.bit_depth > after and bit_depth is None:
+        words.append(f"{still.bit_depth} bits (now {after})")
+    return tuple(words)
+
+
+def detect(data: bytes) -> Kind | None:
+    """Tell the kind of a file by its first bytes; None if it is none that is read.
+
+    Examples
+    --------
+    >>> detect(b"BM" + bytes(30))
+    'bmp'
+    """
+    if data[:3] == b"\xff\xd8\xff":
+        return "jpeg"
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return "png"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data[:2] == b"BM":
+        return "bmp"
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "tiff"
+    return None
+
+
+def format_of(path: str | os.PathLike[str]) -> Kind:
+    """Return the kind of file that a name's ending stands for.
+
+    Raises
+    ------
+    UnshineError
+        If the ending is unknown.
+
+    Examples
+    --------
+    >>> format_of("photo.JPG")
+    'jpeg'
     """
     try:
-        if path.is_dir():
-            raise UnshineError(f"{path}: this is a folder, not a picture.")
-        if path.stat().st_size == 0:
+        return FORMATS[Path(path).suffix.lower()]
+    except KeyError:
+        raise UnshineError(f"{path}: the name must end in one of {', '.join(FORMATS)}.") from None
+
+
+def ending_of(format: Kind) -> str:
+    """Return the usual ending of a kind of file; TIFF's for camera RAW, which is not written.
+
+    Examples
+    --------
+    >>> ending_of("jpeg")
+    '.jpg'
+    """
+    kind = "tiff" if format == "raw" else format
+    return next(ending for ending, known in FORMATS.items() if known == kind)
+
+
+def keep_time(still: Still, path: str | os.PathLike[str]) -> None:
+    """Give a file the modification time of the file that an image was read from."""
+    if still.source is not None and still.source.modified is not None:
+        with contextlib.suppress(OSError):  # a file system without times loses nothing else
+            os.utime(path, ns=(still.source.modified, still.source.modified))
+
+
+def _content(path: Path) -> tuple[bytes, os.stat_result]:
+    """Read a whole file; refuse what is none."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise UnshineError(f"{path}: this is a folder, not an image.")
+        if not stat.S_ISREG(status.st_mode):
+            raise UnshineError(f"{path}: this is a device or a pipe, not an image file.")
+        if status.st_size == 0:
             raise UnshineError(f"{path}: the file is empty.")
-        with warnings.catch_warnings():
-            # Pillow warns from half of its limit on; at the limit itself it refuses.
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=_READABLE) as image:
-                _refuse_losses(path, image)
-                image.load()
-                return _still(image)
+        if status.st_size > _LARGEST_FILE:
+            raise UnshineError(f"{path}: the file has more than 4 GB, the most that is read.")
+        with path.open("rb") as file:
+            return file.read(_LARGEST_FILE), status
     except UnshineError:
         raise
     except FileNotFoundError:
         raise UnshineError(f"{path}: there is no such file.") from None
     except PermissionError:
         raise UnshineError(f"{path}: you have no permission to read this file.") from None
-    except UnidentifiedImageError:
-        raise UnshineError(f"{path}: this is not a JPEG, PNG, WebP, BMP or TIFF picture.") from None
-    except Image.DecompressionBombError:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise UnshineError(
-            f"{path}: the picture has more than {most} megapixels, the most that is read."
-        ) from None
     except MemoryError:
-        raise UnshineError(f"{path}: there is not enough memory for this picture.") from None
-    except Exception as error:  # Pillow's decoders raise almost anything on damaged files
-        if reason := getattr(error, "strerror", None):
-            raise UnshineError(f"{path}: the file cannot be read ({reason}).") from error
-        raise UnshineError(f"{path}: the picture is damaged or incomplete ({error}).") from error
+        raise UnshineError(f"{path}: there is not enough memory for this file.") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UnshineError(f"{path}: the file cannot be read ({reason}).") from None
 
 
-def write(still: Still, path: Path, overwrite: bool = False) -> None:
-    """Write a picture, in the format of its name's ending.
-
-    The file appears under its name only when it is complete. JPEG is written at quality 95 with
-    full colour resolution.
-
-    Parameters
-    ----------
-    still : Still
-        The picture. For JPEG, WebP and BMP, 16-bit greyscale becomes 8-bit.
-    path : Path
-        Where to; its folder must exist.
-    overwrite : bool
-        Whether an existing file may be replaced.
-
-    Raises
-    ------
-    UnshineError
-        If the ending is unknown, the file exists, the format cannot hold the picture's
-        transparency, or the file cannot be written.
-    """
-    kind = format_of(path)
-    alpha = still.alpha
-    if alpha is not None and kind in ("JPEG", "BMP"):
-        if alpha.min() < 255:
-            raise UnshineError(
-                f"{path}: {kind} files cannot keep this picture's transparency; write .png,"
-                " .webp or .tif instead."
-            )
-        alpha = None
-    image = _image(still.pixels, alpha, deep=kind in ("PNG", "TIFF"))
-    options = dict(_SAVE_OPTIONS[kind])
-    # A profile holds for greyscale or for RGB; with the other the file would be unreadable.
-    space = b"GRAY" if image.mode in ("L", "LA", "I;16") else b"RGB "
-    if still.icc_profile is not None and still.icc_profile[16:20] == space:
-        options["icc_profile"] = still.icc_profile
-    for name in ("exif", "xmp"):
-        data: bytes | None = getattr(still, name)
-        # What does not fit into a JPEG segment stays behind, rather than the picture with it.
-        if data is not None and not (kind == "JPEG" and len(data) > 65_000):
-            options[name] = data
-    if kind == "PNG" and still.xmp is not None:
-        options["pnginfo"] = PngImagePlugin.PngInfo()
-        options["pnginfo"].add_itxt("XML:com.adobe.xmp", still.xmp.decode("utf-8", "replace"))
-    if still.dpi is not None:
-        options["dpi"] = still.dpi
-
-    part = path.with_name(f".unshine-{secrets.token_hex(6)}.part")
+def _decoded(data: bytes, max_pixels: int) -> Still:
+    """Read an image from bytes; whatever is wrong with them becomes one sentence."""
+    if not data:
+        raise UnshineError("the file is empty.")
+    kind = detect(data)
+    if kind is None:
+        titles = [TITLES[known] for known in dict.fromkeys(READABLE.values())]
+        raise UnshineError(f"this is not a {', '.join(titles[:-1])} or {titles[-1]} image.")
     try:
-        if path.is_dir():
-            raise UnshineError(f"{path}: a folder has this name; choose another output.")
-        with part.open("xb") as file:
-            image.save(file, kind, **options)
-        if path.exists() and not overwrite:
-            raise UnshineError(f"{path}: the file exists already; add --overwrite to replace it.")
-        os.replace(part, path)
-    except FileNotFoundError:
-        raise UnshineError(f"{path}: the folder {path.parent} does not exist.") from None
-    except PermissionError:
-        raise UnshineError(f"{path}: you have no permission to write here.") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            still: Still = _module(kind).read(data, max_pixels)
+        return _made_true(still)
     except UnshineError:
         raise
-    except Exception as error:  # a full disk, but also what Pillow's encoders raise
-        reason = getattr(error, "strerror", None) or error
-        raise UnshineError(f"{path}: the file cannot be written ({reason}).") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    except MemoryError:
+        raise UnshineError("there is not enough memory for this image.") from None
+    except UnidentifiedImageError:
+        raise UnshineError(f"{_DAMAGED}.") from None
+    except Exception as error:  # decoders raise almost anything on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UnshineError(f"{_DAMAGED} ({reason}).") from None
 
 
-def format_of(path: Path) -> str:
-    """Return Pillow's name of the format that a file's ending stands for.
+def _made_true(still: Still) -> Still:
+    """Let the metadata say that the image is upright, and its size."""
+    from unshine.io import exif, xmp
 
-    Raises
-    ------
-    UnshineError
-        If the ending is unknown.
-    """
-    try:
-        return FORMATS[path.suffix.lower()]
-    except KeyError:
-        known = ", ".join(FORMATS)
-        raise UnshineError(f"{path}: the name must end in one of {known}.") from None
-
-
-def _refuse_losses(path: Path, image: Image.Image) -> None:
-    """Refuse what could only be read with a silent loss."""
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise UnshineError(f"{path}: only single pictures are read, not animations or pages.")
-    # Pillow would cut deeper colours to 8 bits.
-    deep = False
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        deep = max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))) > 8
-    elif isinstance(image, PngImagePlugin.PngImageFile) and image.mode != "I;16":
-        deep = any(";16" in str(tile.args) for tile in image.tile)
-    if deep:
-        raise UnshineError(f"{path}: pictures of more than 8 bits are not read yet; convert it.")
-    if image.mode == "LAB":
-        raise UnshineError(f"{path}: Lab colours are not read; convert the picture to RGB first.")
-
-
-def _still(image: Image.Image) -> Still:
-    """Take a loaded picture apart into upright pixels and metadata."""
-    ImageOps.exif_transpose(image, in_place=True)
-    profile, xmp = image.info.get("icc_profile"), image.info.get("xmp")
-    exif, dpi = _exif(image), _dpi(image)
-
-    if image.mode == "CMYK":
-        image, profile = _cmyk_to_srgb(image, profile)
-    elif "transparency" in image.info and image.mode in ("1", "L", "RGB", "P"):
-        image = image.convert("LA" if image.mode in ("1", "L") else "RGBA")
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode in ("PA", "La", "RGBa"):
-        image = image.convert("RGBA")
-    elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16"):
-        image = image.convert("RGB")
-
-    pixels, alpha = np.asarray(image), None
-    if image.mode in ("LA", "RGBA"):
-        alpha = np.ascontiguousarray(pixels[..., -1])
-        pixels = pixels[..., 0] if image.mode == "LA" else pixels[..., :3]
-    return Still(np.ascontiguousarray(pixels), alpha, profile, exif, xmp, dpi)
-
-
-def _exif(image: Image.Image) -> bytes | None:
-    """Return the picture's EXIF without what describes the old file; None if it has none."""
-    try:
-        exif = image.getexif()
-        for tag in _STORAGE_TAGS:
-            exif.pop(tag, None)
-        return exif.tobytes() if len(exif) else None
-    except Exception:  # damaged metadata is no reason to refuse the picture
-        return None
-
-
-def _dpi(image: Image.Image) -> tuple[float, float] | None:
-    """Return the resolution, where the file has a sensible one."""
-    try:
-        x, y = (float(value) for value in image.info["dpi"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
-    return (x, y) if 0 < x < 2**16 and 0 < y < 2**16 else None
-
-
-def _cmyk_to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bytes | None]:
-    """Convert to sRGB, through the picture's own profile if it has a usable one."""
-    if profile is not None:
+    metadata = still.metadata
+    if metadata.exif is not None:
         try:
-            srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-            converted = ImageCms.profileToProfile(
-                image, io.BytesIO(profile), srgb, outputMode="RGB"
+            block: bytes | None = exif.made_true(metadata.exif, *still.size)
+            gone = metadata.gone
+        except (ValueError, struct.error):
+            block, gone = None, (*metadata.gone, "EXIF (damaged)")
+        metadata = replace(metadata, exif=block, gone=gone)
+    if metadata.xmp is not None:
+        metadata = replace(metadata, xmp=xmp.made_true(metadata.xmp, *still.size))
+    return replace(still, metadata=metadata)
+
+
+def _encoded(still: Still, kind: Kind, quality: int | None, bit_depth: int | None) -> bytes:
+    """Write an image anew as a certain kind of file."""
+    if kind not in _DEPTHS:
+        raise UnshineError(f"{TITLES.get(kind, kind)} files are not written.")
+    if bit_depth is not None and bit_depth not in _DEPTHS[kind]:
+        depths = " or ".join(map(str, _DEPTHS[kind]))
+        raise UnshineError(f"{TITLES[kind]} files have {depths} bits, not {bit_depth}.")
+    if quality is not None and not 1 <= quality <= 100:
+        raise UnshineError(f"the quality must be between 1 and 100, not {quality}.")
+    if still.alpha is not None and kind in _OPAQUE:
+        if bool((still.alpha < _opaque(still.alpha.dtype)).any()):
+            raise UnshineError(
+                f"{TITLES[kind]} files cannot keep this image's transparency; write PNG, WebP or"
+                " TIFF instead."
             )
-            if converted is not None:
-                return converted, srgb.tobytes()
-        except ImageCms.PyCMSError:
-            pass
-    return image.convert("RGB"), None
+        still = replace(still, alpha=None)
+    still = _in_light_of(still, kind, bit_depth)
+    if kind != still.kind:
+        still = replace(still, metadata=still.metadata.without_parts())
+    still = _with_thumbnail(still)
+    data: bytes = _module(kind).encode(still, quality, bit_depth)
+    return data
 
 
-def _image(
-    pixels: NDArray[Any], alpha: NDArray[np.uint8] | None, deep: bool = False
-) -> Image.Image:
-    """Put pixels and transparency together; `deep` keeps 16 bits."""
-    if pixels.dtype == np.uint16 and not (deep and alpha is None):
-        pixels = np.rint(pixels / 257).astype(np.uint8)
-    image = Image.fromarray(pixels)
-    if alpha is not None:
-        image.putalpha(Image.fromarray(alpha))
-    return image
+def _in_light_of(still: Still, kind: Kind, bit_depth: int | None) -> Still:
+    """Convert linear images for kinds of files that hold display values only, and back."""
+    if still.transfer in ("pq", "hlg"):
+        if kind not in _HDR:
+            raise UnshineError(
+                f"this is an HDR image ({still.transfer.upper()}), which {TITLES[kind]} files"
+                " cannot say; write PNG instead."
+            )
+        return still
+    if kind == "exr":
+        return light.converted(still, "linear")
+    if still.transfer == "linear" and kind != still.kind:
+        floats = still.pixels.dtype.kind == "f"
+        if kind not in ("png", "tiff") or floats != (kind == "tiff") or bit_depth == 8:
+            return light.converted(still, "display")
+    return still
+
+
+def _with_thumbnail(still: Still) -> Still:
+    """Make the thumbnail in the EXIF block again from the image as it is now."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    from unshine.io import exif, plain
+
+    block = still.metadata.exif
+    if block is None or (old := exif.thumbnail(block)) is None:
+        return still
+    small = b""
+    with contextlib.suppress(Exception):  # without a usable one, it is left out
+        with Image.open(BytesIO(old)) as image:
+            longest = max(image.size)
+        step = max(1, max(still.size) // (4 * longest))
+        pixels = plain.eight_bit(
+            light.for_display(replace(still, pixels=still.pixels[::step, ::step]))
+        )
+        new = plain.as_image(pixels, None).convert("RGB")
+        new.thumbnail((longest, longest))
+        for quality in (85, 70, 50, 30):
+            buffer = BytesIO()
+            new.save(buffer, "JPEG", quality=quality)
+            small = buffer.getvalue()
+            if len(small) <= len(old):
+                break
+    metadata = replace(still.metadata, exif=exif.with_thumbnail(block, small))
+    return replace(still, metadata=metadata)
+
+
+def _may_copy(still: Still, kind: Kind, quality: int | None, bit_depth: int | None) -> bool:
+    """Say if the source's own bytes are what is asked for."""
+    return (
+        kind == still.kind
+        and quality is None
+        and bit_depth in (None, still.bit_depth)
+        and not still.changed()
+    )
+
+
+def _original(still: Still) -> bytes | None:
+    """Return the bytes of an image's file, if they are still there."""
+    source = still.source
+    if source is None or source.path is None:
+        return source.data if source else None
+    try:
+        data, status = _content(source.path)
+    except UnshineError:
+        return None
+    return data if _stamp(status) == source.stamp else None
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _depth(still: Still, kind: Kind, bit_depth: int | None) -> int:
+    """Return the bits of a value that a file will have."""
+    depths = _DEPTHS[kind]
+    if bit_depth is not None:
+        return bit_depth
+    return still.bit_depth if still.bit_depth in depths else depths[-1]
+
+
+def _opaque(dtype: np.dtype[Any]) -> float:
+    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+
+
+def _module(kind: Kind) -> Any:
+    """Return the module of a kind of file; it is loaded with the first file of its kind."""
+    return import_module(f"unshine.io.{kind}")
