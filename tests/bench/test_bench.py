@@ -15,7 +15,9 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from unshine.bench import metrics, run
+from unshine import metrics
+from unshine.bench import run
+from unshine.classical import METHODS
 from unshine.cli.bench import bench
 
 app = typer.Typer()
@@ -33,7 +35,7 @@ def save(path: Path, display: np.ndarray) -> None:
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
-    """Three pictures with highlights, and one matte picture."""
+    """Three images with highlights, and one matte image."""
     folder = tmp_path / "pairs"
     rows, columns = np.mgrid[:40, :56] / 40
     for index, name in enumerate(("a", "b", "c", "matte")):
@@ -63,7 +65,7 @@ def test_scores_tables_and_report(pairs, tmp_path):
     rows = rows_of(out)
     assert len(rows) == 4 * 3
     assert list(rows[0]) == run.HEADER
-    by = {(row["picture"], row["method"]): row for row in rows}
+    by = {(row["image"], row["method"]): row for row in rows}
     image, truth = (
         np.asarray(Image.open(pairs / f"b{end}.png"), np.float32) / 255 for end in ("", "_gt")
     )
@@ -78,38 +80,70 @@ def test_scores_tables_and_report(pairs, tmp_path):
     shen = next(m for m in data["methods"] if m["name"] == "shen2013")
     index = data["columns"].index("psnr_highlight")
     mean = np.mean([float(by[name, "shen2013"]["psnr_highlight"]) for name in "abc"])
-    assert shen["means"][index] == pytest.approx(mean, rel=1e-4)
+    assert shen["mean"][index] == pytest.approx(mean, rel=1e-4)
     worse = sum(
         float(by[name, "shen2013"]["psnr_object"]) < float(by[name, "input"]["psnr_object"]) - 0.01
-        for name in ("a", "b", "c", "matte")
+        for name in "abc"
     )
     assert shen["worse"] == worse
     table = (out / "table.md").read_text()
-    assert f"| {worse} of 4 |" in table
+    assert f"| {worse} of 3 |" in table
     assert "input (nothing done)" in table
     assert table in result.output
 
 
-def test_report_needs_no_network_and_its_pictures_are_there(pairs, tmp_path):
+def test_matte_images_enter_no_average_and_have_a_table_of_their_own(pairs, tmp_path):
+    """The matte image is equal to its truth: 100 dB for who leaves it alone."""
     out = tmp_path / "out"
-    invoke(pairs, "-m", "shen2013", "-o", out, "--pictures", 2)
+    assert invoke(pairs, "-m", "shen2013,yang2010", "-o", out).exit_code == 0
+    by = {(row["image"], row["method"]): row for row in rows_of(out)}
+    assert by["matte", "input"]["change"] == "0"
+    for name in ("matte", "a"):
+        image = Image.open(pairs / f"{name}.png")
+        light = (np.asarray(image, np.float32) / 255) ** 2.2
+        result = METHODS["yang2010"](light) ** (1 / 2.2)
+        levels = 255 * np.sqrt(np.square(result - light ** (1 / 2.2)).mean())
+        assert float(by[name, "yang2010"]["change"]) == pytest.approx(levels, rel=1e-3)
+    with (out / "table.csv").open(newline="") as file:
+        lines = {(line["method"], line["statistic"]): line for line in csv.DictReader(file)}
+    for column in ("psnr_whole", "ssim_outside", "psnr_highlight"):
+        values = [float(by[name, "shen2013"][column]) for name in "abc"]
+        for statistic, expected in (("mean", np.mean(values)), ("median", np.median(values))):
+            assert float(lines["shen2013", statistic][column]) == pytest.approx(expected, rel=1e-4)
+    assert float(lines["input", "mean"]["psnr_whole"]) < 50
+    data = data_of(out)
+    assert [i["name"] for i in data["images"]] == ["a", "b", "c", "matte"]
+    assert data["matte"] == [False, False, False, True]
+    change = float(by["matte", "yang2010"]["change"])
+    yang = next(m for m in data["methods"] if m["name"] == "yang2010")
+    assert yang["matte_change"] == pytest.approx(
+        {"mean": change, "median": change, "largest": change}, rel=1e-3
+    )
+    table = (out / "table.md").read_text()
+    assert "Over 3 images: " in table
+    assert f"| Yang et al. 2010 | {change:.2f} | {change:.2f} | {change:.2f} |" in table
+
+
+def test_report_needs_no_network_and_its_images_are_there(pairs, tmp_path):
+    out = tmp_path / "out"
+    invoke(pairs, "-m", "shen2013", "-o", out, "--images", 2)
     page = (out / "report.html").read_text()
     assert set(re.findall(r"https?://[^\s\"'`]+", page)) == {"http://www.w3.org/2000/svg"}
     assert "__DATA__" not in page
-    shown = [picture for picture in data_of(out)["pictures"] if picture["folder"]]
-    assert [picture["name"] for picture in shown] == ["a", "c"]
-    for picture in shown:
+    shown = [image for image in data_of(out)["images"] if image["folder"]]
+    assert [image["name"] for image in shown] == ["a", "c"]
+    for image in shown:
         for name in ("input", "truth", "shen2013"):
-            with Image.open(out / picture["folder"] / f"{name}.jpg") as copy:
-                assert copy.size == (picture["width"], picture["height"]) == (56, 40)
-        assert picture["focus"] == pytest.approx([0.5, 0.5], abs=0.06)
+            with Image.open(out / image["folder"] / f"{name}.jpg") as copy:
+                assert copy.size == (image["width"], image["height"]) == (56, 40)
+        assert image["focus"] == pytest.approx([0.5, 0.5], abs=0.06)
 
 
 def test_names_cannot_break_the_report(pairs, tmp_path):
     for end in ("", "_gt"):
         (pairs / f"a{end}.png").rename(pairs / f"<script>&'%{end}.png")
     assert invoke(pairs, "-m", "shen2013", "-o", tmp_path / "out").exit_code == 0
-    assert "<script>&'%" in [p["name"] for p in data_of(tmp_path / "out")["pictures"]]
+    assert "<script>&'%" in [p["name"] for p in data_of(tmp_path / "out")["images"]]
 
 
 def test_goes_on_where_it_stopped(pairs, tmp_path, monkeypatch):
@@ -154,35 +188,35 @@ def test_results_of_another_run_are_kept(pairs, tmp_path):
     (tmp_path / "mine" / "notes.txt").write_text("keep me")
     assert invoke(pairs, "-m", "shen2013", "-o", tmp_path / "mine").exit_code == 2
     assert invoke(tmp_path / "other", "-m", "shen2013", "-o", out, "--overwrite").exit_code == 0
-    assert {row["picture"] for row in rows_of(out)} == {"b"}
+    assert {row["image"] for row in rows_of(out)} == {"b"}
 
 
 def broken(pairs: Path) -> None:
     (pairs / "a_gt.png").unlink()
-    (pairs / "b.png").write_bytes(b"no picture")
+    (pairs / "b.png").write_bytes(b"no image")
     with Image.open(pairs / "c_gt.png") as truth:
         smaller = truth.resize((50, 40))
     smaller.save(pairs / "c_gt.png")
 
 
-def test_broken_pictures_are_named_and_refused(pairs, tmp_path):
+def test_broken_images_are_named_and_refused(pairs, tmp_path):
     broken(pairs)
     result = invoke(pairs, "-m", "shen2013", "-o", tmp_path / "out")
     assert result.exit_code == 1
-    for words in ("a: ", "a_gt.png", "b: ", "b.png", "c: ", "50×40", "3 of 4 pictures"):
+    for words in ("a: ", "a_gt.png", "b: ", "b.png", "c: ", "50×40", "3 of 4 images"):
         assert words in result.output
     assert not (tmp_path / "out" / "report.html").exists()
 
 
-def test_broken_pictures_are_left_out_when_asked(pairs, tmp_path):
+def test_broken_images_are_left_out_when_asked(pairs, tmp_path):
     broken(pairs)
     out = tmp_path / "out"
     result = invoke(pairs, "-m", "shen2013", "-o", out, "--on-error", "skip")
     assert result.exit_code == 1
     data = data_of(out)
-    assert [picture["name"] for picture in data["pictures"]] == ["matte"]
+    assert [image["name"] for image in data["images"]] == ["matte"]
     assert [name for name, _ in data["left_out"]] == ["a", "b", "c"]
-    assert "Averages over 1 picture:" in (out / "table.md").read_text()
+    assert "1 image without a highlight" in (out / "table.md").read_text()
     for path in pairs.glob("matte*"):
         path.unlink()
     assert invoke(pairs, "-m", "shen2013", "-o", out, "--on-error", "skip").exit_code == 1
@@ -197,17 +231,17 @@ def test_a_missing_prediction_is_never_averaged_over(pairs, tmp_path):
     given = (pairs, "-m", "shen2013", "--predictions", f"theirs={theirs}")
     result = invoke(*given, "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert "theirs failed on 1 of 4 pictures, first on matte" in result.output
+    assert "theirs failed on 1 of 4 images, first on matte" in result.output
     row = next(m for m in data_of(tmp_path / "out")["methods"] if m["name"] == "theirs")
-    assert set(row["means"]) == {None}
-    assert "| theirs | – |" in (tmp_path / "out" / "table.md").read_text()
+    assert set(row["mean"]) == {None}
+    assert "| theirs | mean | – |" in (tmp_path / "out" / "table.md").read_text()
 
     result = invoke(*given, "-o", tmp_path / "skip", "--on-error", "skip")
     assert result.exit_code == 1
     data = data_of(tmp_path / "skip")
-    assert [picture["name"] for picture in data["pictures"]] == ["a", "b", "c"]
+    assert [image["name"] for image in data["images"]] == ["a", "b", "c"]
     row = next(m for m in data["methods"] if m["name"] == "theirs")
-    assert row["means"][0] == 100
+    assert row["mean"][0] == 100
     assert row["seconds"] is None
 
 

@@ -139,7 +139,7 @@ def test_predictions_that_are_not_there(tmp_path, example):
     with pytest.raises(UnshineError, match="no result named m/1"):
         run(example)
     Image.new("RGB", (20, 20)).save(tmp_path / "m_1.png")
-    with pytest.raises(UnshineError, match="20×20, but the picture is 34×21"):
+    with pytest.raises(UnshineError, match="20×20, but the image is 34×21"):
         run(example)
 
 
@@ -157,7 +157,7 @@ def test_versions_follow_the_files(tmp_path):
 def test_tensors_beside_the_graph_count_as_its_version(tmp_path):
     (tmp_path / "own.onnx").write_bytes(b"graph")
     (tmp_path / "own.safetensors").write_bytes(b"one")
-    own = methods.Method("unshine", "Unshine", "unshine", tmp_path / "own.onnx")
+    own = methods.Ours("unshine", "Unshine", tmp_path / "own.onnx")
     before = own.version
     (tmp_path / "own.safetensors").write_bytes(b"two")
     assert own.version != before
@@ -172,7 +172,8 @@ def test_tshrnets_weights_add_its_rows(tmp_path, example):
     chosen, missing = methods.choose(["all"], weights=path, variant="mixed")
     assert [method.title for method in chosen[-2:]] == ["TSHRNet", "TSHRNet, stage 2"]
     assert "TSHRNet" not in [row.title for row in missing]
-    assert {"unshine": None, "tshrnet": path}.items() <= {m.name: m.source for m in chosen}.items()
+    weights = {method.name: getattr(method, "weights", None) for method in chosen}
+    assert {"unshine": None, "tshrnet": path}.items() <= weights.items()
     results = [method.load()(example) for method in chosen[-2:]]
     assert all(result.shape == example.image.shape for result in results)
     assert not np.array_equal(*results)

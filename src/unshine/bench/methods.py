@@ -1,11 +1,12 @@
-"""The rows of the table: what turns a picture into one without highlights."""
+"""The rows of the table: what turns an image into one without highlights."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -21,50 +22,121 @@ Run = Callable[[Example], Floats]
 """From an example to its result, (H, W, 3), in the space of the example."""
 
 INPUT = "input"
-LEARNED = {"tshrnet": "TSHRNet", "specularitynet": "SpecularityNet", "jshdr": "JSHDR"}
+RIVALS = {"tshrnet": "TSHRNet", "specularitynet": "SpecularityNet", "jshdr": "JSHDR"}
 """The paper's network and its learned rivals, whose weights others hold."""
-MULTIPLE = 32
-"""Networks get pictures whose sides are multiples of this; the border is repeated outwards."""
+PAD_TO = 32
+"""Other people's networks get images whose sides are multiples of this; the border is repeated."""
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(ABC):
     """One row; small, so that it travels between processes."""
 
     name: str
     title: str
-    kind: str
-    """One of input, classical, unshine, tshrnet, onnx, predictions."""
-    source: Path | None = None
-    """Weights or folder, where the kind needs one."""
-    symmetric: bool = False
-    """Whether an ONNX network's values are in [−1, 1] instead of [0, 1]."""
+    timed: ClassVar[bool] = True
+    """Whether its time says anything."""
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Changes whenever the method may give other results."""
+
+    @abstractmethod
+    def load(self) -> Run:
+        """Get ready to run; what is slow about it happens once in each process."""
+
+
+@dataclass(frozen=True)
+class Input(Method):
+    """The image as it is: what every method must beat."""
+
+    name: str = INPUT
+    title: str = "input (nothing done)"
+    timed = False
+    version = __version__
+
+    def load(self) -> Run:
+        """Return the image itself."""
+        return lambda example: example.image
+
+
+@dataclass(frozen=True)
+class Classical(Method):
+    """One of `unshine.classical`, which work in linear light."""
+
+    version = __version__
+
+    def load(self) -> Run:
+        """Look the function up."""
+        remove = classical.METHODS[self.name]
+
+        def run(example: Example) -> Floats:
+            if example.linear:
+                return remove(example.image).astype(np.float32)
+            return np.asarray(optics.encode(remove(optics.decode(example.image))), np.float32)
+
+        return run
+
+
+@dataclass(frozen=True)
+class Ours(Method):
+    """A network of this package, Unshine's or TSHRNet, or an inner layer of it."""
+
+    weights: Path | None = None
+    """The shipped ones unless given."""
     variant: str | None = None
     """Which of TSHRNet's variants, where its weights do not say."""
+    layer: str = "clean"
 
     @property
     def version(self) -> str:
-        """Changes whenever the method may give other results."""
-        if self.kind in ("predictions", "tshrnet") and self.source:
-            files = sorted(path for path in self.source.rglob("*") if path.is_file())
-            files = files or [self.source]
-            stamps = [f"{path}{path.stat().st_size}{path.stat().st_mtime_ns}" for path in files]
-            stamps += [self.variant] if self.variant else []
-            return sha256("\n".join(stamps).encode()).hexdigest()[:16]
-        if self.kind == "unshine":
-            from unshine.engines.onnx import DEFAULT_WEIGHTS
+        """Of the weights, and of the variant that they are taken for."""
+        from unshine.engines.onnx import DEFAULT_WEIGHTS
 
-            # The tensors may stand in a file beside the graph.
-            path = self.source or DEFAULT_WEIGHTS
-            parts = sorted(path.parent.glob(f"{path.stem}.*"))
-            return sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:16]
-        if self.source:
-            return sha256(self.source.read_bytes()).hexdigest()[:16] + str(self.symmetric)
-        return __version__
+        return _fingerprint(self.weights or DEFAULT_WEIGHTS) + (self.variant or "")
 
     def load(self) -> Run:
-        """Get ready to run; loading happens once in each process."""
-        return _load(self)
+        """Load the network, which the rows of its layers share."""
+        remover = _remover(self.weights, self.variant)
+        if self.layer == "clean":
+            return _for_display_values(remover.remove)
+        return _for_display_values(lambda image: remover.layers(image, [self.layer])[self.layer])
+
+
+@dataclass(frozen=True)
+class Foreign(Method):
+    """Somebody's network as an ONNX file: 1×3×H×W in, its first output of that shape counts."""
+
+    path: Path
+    symmetric: bool = False
+    """Whether its values are in [−1, 1] instead of [0, 1]."""
+
+    @property
+    def version(self) -> str:
+        """Of the file, and of the range that it is run with."""
+        return f"{_fingerprint(self.path)}{self.symmetric}"
+
+    def load(self) -> Run:
+        """Load the network."""
+        return _for_display_values(_load_onnx(self.path, self.symmetric))
+
+
+@dataclass(frozen=True)
+class Predictions(Method):
+    """Somebody's results, stored under the images' names."""
+
+    folder: Path
+    timed = False
+
+    @property
+    def version(self) -> str:
+        """Of the files."""
+        return _fingerprint(self.folder)
+
+    def load(self) -> Run:
+        """Results are read one by one."""
+        return lambda example: _read_prediction(self.folder, example)
 
 
 @dataclass(frozen=True)
@@ -76,24 +148,24 @@ class Missing:
 
 
 def choose(
-    names: list[str],
+    names: Collection[str],
     weights: Path | None = None,
-    networks: dict[str, Path] | None = None,
-    predictions: dict[str, Path] | None = None,
-    symmetric: list[str] | None = None,
+    networks: Mapping[str, Path] | None = None,
+    predictions: Mapping[str, Path] | None = None,
+    symmetric: Collection[str] = (),
     variant: str | None = None,
 ) -> tuple[list[Method], list[Missing]]:
     """Turn names into methods; the input always comes first.
 
     Parameters
     ----------
-    names : list of str
+    names : collection of str
         Of classical methods, "unshine", or "all".
     weights : Path, optional
         Other weights for Unshine than the shipped ones; or TSHRNet's, which add its rows.
-    networks, predictions : dict of str to Path
+    networks, predictions : mapping of str to Path
         Other people's ONNX files, and folders of their results.
-    symmetric : list of str
+    symmetric : collection of str
         Which of `networks` take and give values in [−1, 1].
     variant : str, optional
         Which of TSHRNet's variants, where its weights do not say.
@@ -109,73 +181,80 @@ def choose(
     UnshineError
         If a name is not known, given twice, or what it names is not there.
     """
-    networks, predictions, symmetric = networks or {}, predictions or {}, symmetric or []
+    networks, predictions = networks or {}, predictions or {}
+    tshrnet: list[Method] = []
+    if weights is not None and _holds_tshrnet(weights, variant):
+        tshrnet = _network_rows("tshrnet", "TSHRNet", weights.resolve(), variant)
+        weights = None
+    _check_names(names, [*networks, *predictions], symmetric, {row.name for row in tshrnet})
+
+    methods: list[Method] = [Input()]
+    missing: list[Missing] = []
+    every = "all" in names
+    methods += [Classical(n, t) for n, t in classical.TITLES.items() if every or n in names]
+    if every or "unshine" in names:
+        if reason := _no_weights(weights):
+            if not every:
+                raise UnshineError(reason)
+            missing.append(Missing("Unshine", reason))
+        else:
+            methods += _network_rows("unshine", "Unshine", weights, None)
+    methods += tshrnet
+    methods += _foreign_rows(networks, predictions, symmetric)
+    if every:
+        present = {method.name for method in methods}
+        missing += [
+            Missing(title, "no weights were given, neither an ONNX file nor a folder of results")
+            for name, title in RIVALS.items()
+            if name not in present
+        ]
+    return methods, missing
+
+
+def _check_names(
+    names: Collection[str], given: list[str], symmetric: Collection[str], rows: set[str]
+) -> None:
     known = [*classical.METHODS, "unshine"]
     for name in names:
         if name not in (*known, "all"):
             raise UnshineError(f"There is no method {name!r}; choose all or {', '.join(known)}.")
     for name in symmetric:
-        if name not in networks:
-            raise UnshineError(f"There is no network {name!r} among those given with --onnx.")
-    tshrnet = weights if weights is not None and _holds_tshrnet(weights, variant) else None
-    if tshrnet:
-        weights = None
-    given = [*networks, *predictions]
-    taken = {INPUT, *known, "unshine-diffuse"}
-    if tshrnet:
-        taken |= {"tshrnet", "tshrnet-diffuse"}
+        if name not in given:
+            raise UnshineError(f"There is no network {name!r} among the ONNX files given.")
     for name in given:
-        if name in taken or given.count(name) > 1:
+        if name in {INPUT, *known, "unshine-diffuse", *rows} or given.count(name) > 1:
             raise UnshineError(f"The name {name!r} is taken; give this method another one.")
-    wanted = known if "all" in names else [name for name in known if name in names]
 
-    methods = [Method(INPUT, "input (nothing done)", "input")]
-    missing = []
-    for name in wanted:
-        if name != "unshine":
-            methods.append(Method(name, classical.TITLES[name], "classical"))
-        elif reason := _no_unshine(weights):
-            if "all" not in names:
-                raise UnshineError(reason)
-            missing.append(Missing("Unshine", reason))
-        else:
-            methods += [
-                Method("unshine", "Unshine", "unshine", weights),
-                Method("unshine-diffuse", "Unshine, stage 2", "unshine", weights),
-            ]
-    if tshrnet:
-        methods += [
-            Method(name, title, "tshrnet", tshrnet.resolve(), variant=variant)
-            for name, title in (("tshrnet", "TSHRNet"), ("tshrnet-diffuse", "TSHRNet, stage 2"))
-        ]
+
+def _network_rows(name: str, title: str, weights: Path | None, variant: str | None) -> list[Method]:
+    """The network's result, and its second stage."""
+    return [
+        Ours(name, title, weights, variant),
+        Ours(f"{name}-diffuse", f"{title}, stage 2", weights, variant, "diffuse"),
+    ]
+
+
+def _foreign_rows(
+    networks: Mapping[str, Path], predictions: Mapping[str, Path], symmetric: Collection[str]
+) -> list[Method]:
+    rows: list[Method] = []
     for name, path in networks.items():
         if not path.is_file():
             raise UnshineError(f"{path}: there is no ONNX file here.")
-        methods.append(
-            Method(name, LEARNED.get(name, name), "onnx", path.resolve(), name in symmetric)
-        )
+        rows.append(Foreign(name, RIVALS.get(name, name), path.resolve(), name in symmetric))
     for name, path in predictions.items():
         if not path.is_dir():
             raise UnshineError(f"{path}: there is no folder of results here.")
-        methods.append(Method(name, LEARNED.get(name, name), "predictions", path.resolve()))
-    if "all" in names:
-        for name, title in LEARNED.items():
-            if name not in given and not (name == "tshrnet" and tshrnet):
-                own = "--weights DIR, " if name == "tshrnet" else ""
-                reason = (
-                    f"no weights were given; add {own}--onnx {name}=FILE, or"
-                    f" --predictions {name}=DIR with its results"
-                )
-                missing.append(Missing(title, reason))
-    return methods, missing
+        rows.append(Predictions(name, RIVALS.get(name, name), path.resolve()))
+    return rows
 
 
-def _no_unshine(weights: Path | None) -> str | None:
+def _no_weights(weights: Path | None) -> str | None:
     """Say why Unshine's own network cannot run, or None."""
-    from unshine.engines import onnx
+    from unshine.engines.onnx import DEFAULT_WEIGHTS
 
-    path = weights or onnx.DEFAULT_WEIGHTS
-    return None if path.is_file() else f"{path}: there are no weights here; give --weights FILE."
+    path = weights or DEFAULT_WEIGHTS
+    return None if path.is_file() else f"{path}: there are no weights here; give others."
 
 
 def _holds_tshrnet(path: Path, variant: str | None) -> bool:
@@ -191,37 +270,25 @@ def _holds_tshrnet(path: Path, variant: str | None) -> bool:
     return read_weights(path, variant).network == "tshrnet"
 
 
+def _fingerprint(path: Path) -> str:
+    """Identify a file by what it and those beside it of the same stem hold, a folder by its files.
+
+    An ONNX file's tensors may stand beside it. A folder can be too large to be read for this: its
+    files' names, sizes and times must do.
+    """
+    if path.is_dir():
+        stats = {file: file.stat() for file in sorted(path.rglob("*")) if file.is_file()}
+        parts = [f"{file}{s.st_size}{s.st_mtime_ns}\n".encode() for file, s in stats.items()]
+    else:
+        parts = [file.read_bytes() for file in sorted(path.parent.glob(f"{path.stem}.*"))]
+    return sha256(b"".join(parts)).hexdigest()[:16]
+
+
 @cache
 def _remover(weights: Path | None, variant: str | None) -> "Remover":
     from unshine.remover import Remover
 
     return Remover(weights=weights, variant=variant)
-
-
-@cache
-def _load(method: Method) -> Run:
-    if method.kind == "input":
-        return lambda example: example.image
-    if method.kind == "classical":
-        remove = classical.METHODS[method.name]
-
-        def run_classical(example: Example) -> Floats:
-            if example.linear:
-                return remove(example.image).astype(np.float32)
-            diffuse = remove(optics.decode(example.image))
-            return np.asarray(optics.encode(diffuse), np.float32)
-
-        return run_classical
-    if method.kind in ("unshine", "tshrnet"):
-        remover = _remover(method.source, method.variant)
-        if method.name == method.kind:
-            return _for_display_values(remover.remove)
-        return _for_display_values(lambda image: remover.layers(image, ["diffuse"])["diffuse"])
-    assert method.source
-    if method.kind == "onnx":
-        return _for_display_values(_network(method.source, method.symmetric))
-    folder = method.source
-    return lambda example: _prediction(folder, example)
 
 
 def _for_display_values(remove: Callable[[Floats], Floats]) -> Run:
@@ -233,8 +300,8 @@ def _for_display_values(remove: Callable[[Floats], Floats]) -> Run:
     return run
 
 
-def _network(path: Path, symmetric: bool) -> Callable[[Floats], Floats]:
-    """Load somebody's ONNX network: one picture 1×3×H×W in, its first such output is the result."""
+@cache
+def _load_onnx(path: Path, symmetric: bool) -> Callable[[Floats], Floats]:
     import onnxruntime
 
     from unshine.engines.onnx import available_cpus
@@ -253,24 +320,24 @@ def _network(path: Path, symmetric: bool) -> Callable[[Floats], Floats]:
     def remove(image: Floats) -> Floats:
         height, width = image.shape[:2]
         if fixed:
-            fed = resize_image(image, (fixed[0], fixed[1]))
+            padded = resize_image(image, (fixed[0], fixed[1]))
         else:
-            room = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
-            fed = np.pad(image, room, mode="edge")
-        batch = np.ascontiguousarray(fed.transpose(2, 0, 1)[None], np.float32)
+            margins = ((0, -height % PAD_TO), (0, -width % PAD_TO), (0, 0))
+            padded = np.pad(image, margins, mode="edge")
+        batch = np.ascontiguousarray(padded.transpose(2, 0, 1)[None], np.float32)
         outputs = session.run(None, {given.name: 2 * batch - 1 if symmetric else batch})
-        pictures = [output for output in outputs if output.shape == batch.shape]
-        if not pictures:
-            raise UnshineError(f"{path}: this network returns no picture of its input's size.")
-        result = pictures[0][0].transpose(1, 2, 0)
+        images = [output for output in outputs if output.shape == batch.shape]
+        if not images:
+            raise UnshineError(f"{path}: this network returns no image of its input's size.")
+        result = images[0][0].transpose(1, 2, 0)
         result = ((result + 1) / 2 if symmetric else result).clip(0, 1)
         return resize_image(result, (height, width)) if fixed else result[:height, :width]
 
     return remove
 
 
-def _prediction(folder: Path, example: Example) -> Floats:
-    """Read somebody's result for a picture, stored under its name."""
+def _read_prediction(folder: Path, example: Example) -> Floats:
+    """Read somebody's result for an image."""
     for name in (example.name, example.name.replace("/", "_")):
         for ending in item.ENDINGS:
             path = folder / f"{name}{ending}"
@@ -279,7 +346,7 @@ def _prediction(folder: Path, example: Example) -> Floats:
                 size = (example.image.shape[0], example.image.shape[1])
                 if result.shape[:2] not in (size, example.stored_size):
                     raise UnshineError(
-                        f"{path}: is {result.shape[1]}×{result.shape[0]}, but the picture is"
+                        f"{path}: is {result.shape[1]}×{result.shape[0]}, but the image is"
                         f" {size[1]}×{size[0]}."
                     )
                 return resize_image(result, size)

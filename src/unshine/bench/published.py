@@ -17,9 +17,9 @@ class Figure(NamedTuple):
 
 
 PROTOCOL_A = "table of an ICCV 2025 paper by TSHRNet's first author; protocol not published"
-PROTOCOL_B = "DHAN-SHR's benchmark: 18 methods retrained on one mixture, 256×256, whole picture"
-PROTOCOL_C = "another group: 200×200 for SHIQ, 256×256 otherwise, whole picture"
-SIHR = "README of SIHR's MATLAB collection: values as stored, whole picture"
+PROTOCOL_B = "DHAN-SHR's benchmark: 18 methods retrained on one mixture, 256×256, whole image"
+PROTOCOL_C = "another group: 200×200 for SHIQ, 256×256 otherwise, whole image"
+SIHR = "README of SIHR's MATLAB collection: values as stored, whole image"
 
 _A = {
     "Shen & Zheng 2013": ((24.39, 0.904), (13.92, 0.428), (13.89, 0.610)),
@@ -52,7 +52,7 @@ FIGURES = [
     Figure("shiq", PROTOCOL_B, "JSHDR (2021)", 37.97, 0.980),
     Figure("psd", PROTOCOL_C, "input (nothing done)", 27.53, 0.957),
     Figure("sshr", PROTOCOL_C, "input (nothing done)", 30.11, 0.942),
-    # Four pictures; the papers' own average is not given, so this is the mean of the four.
+    # Four images; the papers' own average is not given, so this is the mean of the four.
     *(
         Figure("shen-zheng", SIHR, method, round(sum(scores) / 4, 2), None)
         for method, scores in _SIHR.items()

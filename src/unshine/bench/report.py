@@ -1,4 +1,4 @@
-"""The report: one HTML file that opens without a network, beside the pictures it shows."""
+"""The report: one HTML file that opens without a network, beside the images it shows."""
 
 import json
 from importlib import resources
@@ -9,23 +9,23 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from unshine import __version__
+from unshine import __version__, files
 from unshine.bench import published, tables
 from unshine.bench.methods import INPUT
-from unshine.bench.metrics import METRICS
-from unshine.bench.run import PICTURES, Row, slug
-from unshine.bench.tables import Summary
+from unshine.bench.run import IMAGES, Row, slug
+from unshine.bench.tables import STATISTICS, Line, Summary
+from unshine.metrics import METRICS
 
-TABLE, REPORT = "table.md", "report.html"
+TABLE, TABLE_CSV, REPORT = "table.md", "table.csv", "report.html"
 
 
 def write(out: Path, summary: Summary, rows: list[Row], command: str) -> None:
-    """Write ``table.md`` and ``report.html``.
+    """Write ``table.md``, ``table.csv`` and ``report.html``.
 
     Parameters
     ----------
     out : Path
-        The folder with the small copies of pictures.
+        The folder with the small copies of images.
     summary : Summary
     rows : list of Row
         Those that the summary was made from.
@@ -35,23 +35,17 @@ def write(out: Path, summary: Summary, rows: list[Row], command: str) -> None:
     page = resources.files("unshine.bench").joinpath("report.html").read_text(encoding="utf-8")
     # "</" would end the script element that holds the data.
     data = json.dumps(_data(out, summary, rows, command), allow_nan=False).replace("</", "<\\/")
-    _replace(out / TABLE, tables.markdown(summary, command))
-    _replace(out / REPORT, page.replace("__DATA__", data))
+    files.write_text(out / TABLE, tables.markdown(summary, command))
+    files.write_text(out / TABLE_CSV, tables.csv_table(summary))
+    files.write_text(out / REPORT, page.replace("__DATA__", data))
 
 
 def _data(out: Path, summary: Summary, rows: list[Row], command: str) -> dict[str, Any]:
-    order = {name: index for index, name in enumerate(summary.pictures)}
-    per_method: dict[str, list[list[float | None] | None]] = {
-        line.method.name: [None] * len(order) for line in summary.lines
-    }
+    names = [*summary.glossy, *summary.matte]
     shown = tables.regions(summary)
     columns = [f"{metric}_{region}" for region in shown for metric in METRICS]
-    strength = [0.0] * len(order)
-    for row in rows:
-        if row.picture in order and not row.error:
-            index = order[row.picture]
-            per_method[row.method][index] = [_number(row.scores[column]) for column in columns]
-            strength[index] = row.highlight_area * row.highlight_strength
+    found = {(row.method, row.image): row for row in rows if not row.error}
+    inputs = [found[INPUT, name] for name in names]
     return {
         "protocol": summary.protocol.name,
         "about": summary.protocol.about,
@@ -60,20 +54,12 @@ def _data(out: Path, summary: Summary, rows: list[Row], command: str) -> dict[st
         "regions": shown,
         "columns": columns,
         "methods": [
-            {
-                "name": line.method.name,
-                "title": line.method.title,
-                "input": line.method.name == INPUT,
-                "pictures": line.pictures,
-                "means": [_number(line.means[column]) for column in columns],
-                "worse": line.worse,
-                "seconds": _number(line.seconds),
-                "scores": per_method[line.method.name],
-            }
+            _method(line, columns, [found.get((line.method.name, name)) for name in names])
             for line in summary.lines
         ],
-        "pictures": [_picture(out, name) for name in summary.pictures],
-        "strength": [_number(value) for value in strength],
+        "images": [_image(out, name) for name in names],
+        "matte": [row.highlight_area == 0 for row in inputs],
+        "strength": [_number(row.highlight_area * row.highlight_strength) for row in inputs],
         "missing": [[row.title, row.reason] for row in summary.missing],
         "failures": list(summary.failures.items()),
         "left_out": list(summary.left_out.items()),
@@ -81,9 +67,29 @@ def _data(out: Path, summary: Summary, rows: list[Row], command: str) -> dict[st
     }
 
 
-def _picture(out: Path, name: str) -> dict[str, Any]:
-    """Where a picture's small copies are, their shape, and where its strongest highlight is."""
-    folder = f"{PICTURES}/{slug(name)}"
+def _method(line: Line, columns: list[str], rows: list[Row | None]) -> dict[str, Any]:
+    """One method's averages, and its scores image by image."""
+    averages: dict[str, Any] = {
+        statistic: [_number(line.averages[statistic][column]) for column in columns]
+        for statistic in STATISTICS
+    }
+    return {
+        "name": line.method.name,
+        "title": line.method.title,
+        "input": line.method.name == INPUT,
+        "scored": line.scored,
+        **averages,
+        "worse": line.worse,
+        "seconds": _number(line.seconds),
+        "matte_change": {name: _number(value) for name, value in line.matte_change.items()},
+        "scores": [row and [_number(row.scores[column]) for column in columns] for row in rows],
+        "change": [row and _number(row.change) for row in rows],
+    }
+
+
+def _image(out: Path, name: str) -> dict[str, Any]:
+    """Where an image's small copies are, their shape, and where its strongest highlight is."""
+    folder = f"{IMAGES}/{slug(name)}"
     image, truth = out / folder / f"{INPUT}.jpg", out / folder / "truth.jpg"
     if not (image.exists() and truth.exists()):
         return {"name": name, "folder": None}
@@ -98,9 +104,3 @@ def _picture(out: Path, name: str) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(f"{value:.5g}")
-
-
-def _replace(path: Path, text: str) -> None:
-    new = path.with_suffix(".new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)

@@ -1,4 +1,4 @@
-"""Scoring every method on every picture: in parallel, and going on where it stopped."""
+"""Scoring every method on every image: in parallel, and going on where it stopped."""
 
 import csv
 import json
@@ -9,33 +9,32 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from unshine import __version__, optics
-from unshine.bench import metrics
+from unshine import __version__, files, metrics, optics, pixels
 from unshine.bench.methods import INPUT, Method
 from unshine.bench.protocols import PROTOCOLS, Protocol
 from unshine.data.item import Entry, Example, Floats
 from unshine.errors import UnshineError
 
-RESULTS, SETTINGS, PICTURES = "results.csv", "run.json", "pictures"
-PICTURE_SIDE = 640
-"""Long side of the pictures kept for the report, in pixels."""
+RESULTS, SETTINGS, IMAGES = "results.csv", "run.json", "images"
+THUMBNAIL_SIDE = 640
+"""Long side of the images kept for the report, in pixels."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one method got for one picture."""
+    """What one method got for one image."""
 
-    picture: str
+    image: str
     method: str
     version: str
-    """Of the method; another version is scored anew."""
+    """Of the method; another version is scored again."""
     error: str
     """Why there are no scores, as a sentence; empty where there are."""
     seconds: float
@@ -43,19 +42,27 @@ class Row:
     height: int
     width: int
     highlight_area: float
+    """Share of the object that the highlight region covers; images without one are matte."""
     highlight_strength: float
+    change: float
+    """Root mean square difference from the input, inside the object, in 8-bit levels."""
     scores: dict[str, float]
+    """By `metrics.COLUMNS`."""
+
+
+PLAIN_COLUMNS = [field.name for field in fields(Row) if field.name != "scores"]
+HEADER = [*PLAIN_COLUMNS, *metrics.COLUMNS]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One picture for one method, as it travels to a worker."""
+    """One image for one method, as it travels to a worker."""
 
     protocol: str
     entry: Entry
     method: Method
     version: str
-    picture: Path | None
+    thumbnail: Path | None
     """Where a small copy of the result goes, if anywhere."""
 
 
@@ -67,7 +74,7 @@ def score(
     jobs: int,
     shown: int,
 ) -> Iterator[Row]:
-    """Score every method on every picture; yield each row once it is on disk.
+    """Score every method on every image; yield each row once it is on disk.
 
     Rows that ``out`` holds already are yielded first and not computed again; those of other methods
     stay there. Errors are rows too, and are tried again the next time.
@@ -78,53 +85,34 @@ def score(
         What to score on.
     methods : list of Method
     out : Path
-        Folder for ``results.csv``, ``run.json`` and the small copies of pictures.
+        Folder for ``results.csv``, ``run.json`` and the small copies of images.
     jobs : int
         Processes.
     shown : int
-        How many pictures, evenly spread, leave small copies for the report.
+        How many images, evenly spread, leave small copies for the report.
 
     Raises
     ------
     UnshineError
         If a worker process dies.
     """
-    versions = {method.name: method.version for method in methods}
-    show = _evenly([entry.name for entry in entries], shown)
-    tasks = {
-        (entry.name, method.name): Task(
-            protocol.name,
-            entry,
-            method,
-            versions[method.name],
-            out / PICTURES / slug(entry.name) / f"{method.name}.jpg"
-            if entry.name in show
-            else None,
-        )
-        for entry in entries
-        for method in methods
-    }
-    rows = {(row.picture, row.method): row for row in _stored(out / RESULTS)}
+    tasks = _tasks(protocol, entries, methods, out, shown)
+    rows = {(row.image, row.method): row for row in _read_rows(out / RESULTS)}
     for key, row in rows.items():
-        if (
-            (task := tasks.get(key))
-            and task.version == row.version
-            and not row.error
-            and (task.picture is None or task.picture.exists())
-        ):
+        if (task := tasks.get(key)) and _answers(row, task):
             del tasks[key]
             yield row
     rows = {key: row for key, row in rows.items() if key not in tasks}
-    # Written anew, since a line may have been cut off where the last run stopped.
-    _write(out / RESULTS, rows)
+    # Written again, since a line may have been cut off where the last run stopped.
+    _write_rows(out / RESULTS, rows)
     with (out / RESULTS).open("a", newline="") as file:
         writer = csv.writer(file)
-        for row in _computed(list(tasks.values()), jobs):
-            rows[row.picture, row.method] = row
+        for row in _run_tasks(list(tasks.values()), jobs):
+            rows[row.image, row.method] = row
             writer.writerow(_cells(row))
             file.flush()
             yield row
-    _write(out / RESULTS, rows)
+    _write_rows(out / RESULTS, rows)
 
 
 def prepare(out: Path, data: Path, protocol: Protocol, overwrite: bool) -> None:
@@ -140,22 +128,54 @@ def prepare(out: Path, data: Path, protocol: Protocol, overwrite: bool) -> None:
     if stored.exists() and not overwrite:
         if json.loads(stored.read_text()) != settings:
             raise UnshineError(
-                f"{out}: holds the results of another run; choose another --out, or --overwrite."
+                f"{out}: holds the results of another run; choose another folder, or"
+                " overwrite=True to start again."
             )
         return
     if out.exists() and not overwrite and any(out.iterdir()):
-        raise UnshineError(f"{out}: is not empty; choose another --out, or --overwrite.")
+        raise UnshineError(
+            f"{out}: is not empty; choose another folder, or overwrite=True to start again."
+        )
     out.mkdir(parents=True, exist_ok=True)
     (out / RESULTS).unlink(missing_ok=True)
-    stored.write_text(json.dumps(settings, indent=1) + "\n")
+    files.write_text(stored, json.dumps(settings, indent=1) + "\n")
 
 
 def slug(name: str) -> str:
-    """A picture's name as the name of a folder."""
+    """An image's name as the name of a folder."""
     return name.replace("/", "_")
 
 
-def _computed(tasks: list[Task], jobs: int) -> Iterator[Row]:
+def _tasks(
+    protocol: Protocol, entries: list[Entry], methods: list[Method], out: Path, shown: int
+) -> dict[tuple[str, str], Task]:
+    """Everything that can be scored, by names of image and method."""
+    versions = {method.name: method.version for method in methods}
+    names = [entry.name for entry in entries]
+    count = min(shown, len(names))
+    with_thumbnails = {names[i * len(names) // count] for i in range(count)}
+    return {
+        (entry.name, method.name): Task(
+            protocol.name,
+            entry,
+            method,
+            versions[method.name],
+            out / IMAGES / slug(entry.name) / f"{method.name}.jpg"
+            if entry.name in with_thumbnails
+            else None,
+        )
+        for entry in entries
+        for method in methods
+    }
+
+
+def _answers(row: Row, task: Task) -> bool:
+    """Whether a stored row is what the task would compute."""
+    there = task.thumbnail is None or task.thumbnail.exists()
+    return row.version == task.version and not row.error and there
+
+
+def _run_tasks(tasks: list[Task], jobs: int) -> Iterator[Row]:
     if jobs == 1 or len(tasks) < 2:
         yield from map(_score, tasks)
         return
@@ -166,8 +186,7 @@ def _computed(tasks: list[Task], jobs: int) -> Iterator[Row]:
             yield future.result()
     except BrokenProcessPool:
         raise UnshineError(
-            "A process died, perhaps for want of memory; run the command again with fewer --jobs"
-            " to go on."
+            "A process died, perhaps for want of memory; go on with fewer processes."
         ) from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -185,7 +204,7 @@ def _share_processors(counter: Any, jobs: int) -> None:
 
 
 def _score(task: Task) -> Row:
-    """Run one method on one picture and score it; errors become rows."""
+    """Run one method on one image and score it; errors become rows."""
     blank = Row(
         task.entry.name,
         task.method.name,
@@ -196,86 +215,78 @@ def _score(task: Task) -> Row:
         width=0,
         highlight_area=np.nan,
         highlight_strength=np.nan,
+        change=np.nan,
         scores=dict.fromkeys(metrics.COLUMNS, np.nan),
     )
     try:
-        protocol = PROTOCOLS[task.protocol]
-        example = _example(task.protocol, task.entry)
-        run = task.method.load()
-        _warm_up(task.method, example.linear)
-        started = time.process_time()
-        result = run(example)
-        seconds = time.process_time() - started
-        if result.shape != example.image.shape or not np.isfinite(result).all():
-            raise UnshineError(f"{task.method.title}: gave no finite picture of the input's size.")
-        if protocol.masked:
-            result = result * example.mask[..., None]
-        if task.picture is not None:
-            _keep(result, example.linear, task.picture)
-            if task.method.name == INPUT:
-                _keep(example.diffuse, example.linear, task.picture.with_name("truth.jpg"))
-        given = (example.image, example.diffuse, example.mask)
-        area, strength = metrics.highlight_strength(*given, example.linear)
-        height, width = example.image.shape[:2]
-        return replace(
-            blank,
-            seconds=np.nan if task.method.kind in ("input", "predictions") else seconds,
-            height=height,
-            width=width,
-            highlight_area=area,
-            highlight_strength=strength,
-            scores=metrics.scores(result, *given, example.linear),
-        )
+        return _scored(task, blank)
     except UnshineError as error:
         return replace(blank, error=str(error))
     except MemoryError:
-        return replace(blank, error="there was not enough memory for this picture.")
-    except Exception as error:  # one picture must not end the others
+        return replace(blank, error="there was not enough memory for this image.")
+    except Exception as error:  # one image must not end the others
         sentence = " ".join(f"{type(error).__name__}: {error}".split())
         return replace(blank, error=sentence)
 
 
-_last: dict[tuple[str, str], Example] = {}
+def _scored(task: Task, blank: Row) -> Row:
+    example = _load(task.protocol, task.entry)
+    result, seconds = _run(task.method, example)
+    if PROTOCOLS[task.protocol].masked:
+        result = result * example.mask[..., None]
+    if task.thumbnail is not None:
+        _save_thumbnail(result, example.linear, task.thumbnail)
+        if task.method.name == INPUT:
+            truth = task.thumbnail.with_name("truth.jpg")
+            _save_thumbnail(example.diffuse, example.linear, truth)
+    given = (example.image, example.diffuse, example.mask)
+    area, strength = metrics.highlight_strength(*given, example.linear)
+    height, width = example.image.shape[:2]
+    return replace(
+        blank,
+        seconds=seconds if task.method.timed else np.nan,
+        height=height,
+        width=width,
+        highlight_area=area,
+        highlight_strength=strength,
+        change=metrics.change(result.clip(0, 1), example.image, example.mask, example.linear),
+        scores=metrics.scores(result, *given, example.linear),
+    )
 
 
-def _example(protocol: str, entry: Entry) -> Example:
-    """Load an example, or take the one that this process loaded last."""
-    key = (protocol, str(entry))
-    if key not in _last:
-        example = PROTOCOLS[protocol].load(entry)
-        _last.clear()
-        _last[key] = example
-    return _last[key]
+def _run(method: Method, example: Example) -> tuple[Floats, float]:
+    """Run a method; return its result and its processor time."""
+    run = method.load()
+    _warm_up(method, example.linear)
+    started = time.process_time()
+    result = run(example)
+    seconds = time.process_time() - started
+    if result.shape != example.image.shape or not np.isfinite(result).all():
+        raise UnshineError(f"{method.title}: gave no finite image of the input's size.")
+    return result, seconds
 
 
 @cache
 def _warm_up(method: Method, linear: bool) -> None:
     """Compile and allocate before the clock starts."""
-    if method.kind in ("classical", "unshine", "tshrnet", "onnx"):
-        rng = np.random.default_rng(0)
-        image = rng.random((24, 24, 3), np.float32)
+    if method.timed:
+        image = np.random.default_rng(0).random((24, 24, 3), np.float32)
         method.load()(Example("", image, image, np.ones((24, 24), np.bool_), linear=linear))
 
 
-def _keep(result: Floats, linear: bool, path: Path) -> None:
-    """Write a small copy."""
+@lru_cache(maxsize=1)
+def _load(protocol: str, entry: Entry) -> Example:
+    """Load an example; the methods of one image follow each other."""
+    return PROTOCOLS[protocol].load(entry)
+
+
+def _save_thumbnail(result: Floats, linear: bool, path: Path) -> None:
     display = optics.encode(result) if linear else result
-    picture = Image.fromarray(np.rint(np.clip(display, 0, 1) * 255).astype(np.uint8))
-    picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    thumbnail = Image.fromarray(pixels.to_uint8(display))
+    thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path.with_suffix(".new"), "JPEG", quality=95, subsampling=0)
-    path.with_suffix(".new").replace(path)
-
-
-def _evenly(names: list[str], count: int) -> set[str]:
-    """Choose up to `count` names, evenly spread."""
-    if count >= len(names):
-        return set(names)
-    return {names[i * len(names) // count] for i in range(count)}
-
-
-_PLAIN = [field.name for field in fields(Row) if field.name != "scores"]
-HEADER = [*_PLAIN, *metrics.COLUMNS]
+    with files.writing(path, overwrite=True) as temporary:
+        thumbnail.save(temporary, "JPEG", quality=95, subsampling=0)
 
 
 def _cells(row: Row) -> list[str]:
@@ -286,17 +297,15 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _write(path: Path, rows: dict[tuple[str, str], Row]) -> None:
+def _write_rows(path: Path, rows: dict[tuple[str, str], Row]) -> None:
     """Replace the stored results by these rows, sorted."""
-    new = path.with_suffix(".new")
-    with new.open("w", newline="") as file:
+    with files.writing(path, overwrite=True) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         writer.writerows(_cells(rows[key]) for key in sorted(rows))
-    new.replace(path)
 
 
-def _stored(path: Path) -> list[Row]:
+def _read_rows(path: Path) -> list[Row]:
     """Read the rows of an earlier run; a line that was cut off is left out."""
     if not path.exists():
         return []
@@ -306,7 +315,7 @@ def _stored(path: Path) -> list[Row]:
             try:
                 rows.append(
                     Row(
-                        cells["picture"],
+                        cells["image"],
                         cells["method"],
                         cells["version"],
                         cells["error"],
@@ -315,6 +324,7 @@ def _stored(path: Path) -> list[Row]:
                         int(cells["width"]),
                         float(cells["highlight_area"]),
                         float(cells["highlight_strength"]),
+                        float(cells["change"]),
                         {column: float(cells[column]) for column in metrics.COLUMNS},
                     )
                 )

@@ -12,7 +12,11 @@ from unshine.cli.extras import needs
 from unshine.errors import UnshineError
 
 if TYPE_CHECKING:
+    from unshine.bench.methods import Method, Missing
+    from unshine.bench.protocols import Protocol
     from unshine.bench.run import Row
+    from unshine.bench.tables import Summary
+    from unshine.data.item import Entry
 
 
 def bench(
@@ -63,26 +67,24 @@ def bench(
     ] = None,
     predictions: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=DIR", help="Somebody's results, named as the pictures."),
+        typer.Option(metavar="NAME=DIR", help="Somebody's results, named as the images."),
     ] = None,
     on_error: Annotated[
         Literal["refuse", "skip"],
         typer.Option(
-            help="What to do about a picture that cannot be scored: stop, or leave it out for all"
+            help="What to do about an image that cannot be scored: stop, or leave it out for all"
             " methods and say so."
         ),
     ] = "refuse",
-    pictures: Annotated[
-        int, typer.Option(min=0, help="How many pictures to show in the report.")
-    ] = 50,
+    images: Annotated[int, typer.Option(min=0, help="How many images to show in the report.")] = 50,
     jobs: Annotated[
         int | None, typer.Option("-j", "--jobs", min=1, help="Processes [one a processor].")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Start anew where results exist.")
+        bool, typer.Option("--overwrite", help="Start again where results exist.")
     ] = False,
 ) -> None:
-    """Score methods on a dataset; write results.csv, table.md and report.html.
+    """Score methods on a dataset; write results.csv, table.md, table.csv and report.html.
 
     Stopped runs go on where they were. Exit status: 0 all scored, 1 something could not be scored
     (named), 2 wrong usage.
@@ -93,46 +95,63 @@ def bench(
     if not names and not networks and not folders:
         names = ["all"]
     out = out or Path("bench") / data.resolve().stem
-    command = shlex.join(["unshine", *sys.argv[1:]])
     with needs("bench"):
         from unshine.bench import methods as method_rows
-        from unshine.bench import protocols, report, run, tables
+        from unshine.bench import protocols, report, run
 
         try:
             chosen, entries = protocols.choose(data, protocol, truth)
-            wanted, missing = method_rows.choose(
-                names, weights, networks, folders, symmetric, variant
+            rows, missing = method_rows.choose(
+                names, weights, networks, folders, symmetric or [], variant
             )
             run.prepare(out, data, chosen, overwrite)
         except UnshineError as error:
-            raise typer.BadParameter(str(error)) from None
-        workers = jobs or _processors()
-
-        # The input first: what cannot be read is known before hours of work.
-        reading = run.score(chosen, entries, wanted[:1], out, workers, pictures)
-        rows = list(_progress(reading, len(entries), "Reading"))
-        broken = {row.picture: row.error for row in rows if row.error}
-        for picture, reason in broken.items():
-            _complain(f"{picture}: {reason}")
-        if broken and on_error == "refuse":
-            raise UnshineError(
-                f"{len(broken)} of {len(entries)} pictures cannot be scored; mend them, or leave"
-                " them out with --on-error skip."
-            )
-        if len(broken) == len(entries):
-            raise UnshineError(f"{data}: not one picture can be scored.")
-        entries = [entry for entry in entries if entry.name not in broken]
-        scoring = run.score(chosen, entries, wanted, out, workers, pictures)
-        rows = list(_progress(scoring, len(wanted) * len(entries), "Scoring"))
-        skip = on_error == "skip"
-        summary = tables.summarise(chosen, rows, wanted, missing, broken, skip)
-        report.write(out, summary, rows, command)
+            words = str(error).replace("another folder", "another --out")
+            raise typer.BadParameter(words.replace("overwrite=True", "--overwrite")) from None
+        summary = _score(
+            chosen, entries, rows, missing, out, jobs or _processors(), images, on_error == "skip"
+        )
     typer.echo((out / report.TABLE).read_text())
-    typer.echo(f"Written: {out / run.RESULTS}, {out / report.TABLE}, {out / report.REPORT}")
+    written = (run.RESULTS, report.TABLE, report.TABLE_CSV, report.REPORT)
+    typer.echo(f"Written: {', '.join(str(out / name) for name in written)}")
     for method, reason in summary.failures.items():
         _complain(f"{method} {reason}")
     if summary.failures or summary.left_out:
         raise typer.Exit(1)
+
+
+def _score(
+    protocol: "Protocol",
+    entries: list["Entry"],
+    methods: list["Method"],
+    missing: list["Missing"],
+    out: Path,
+    jobs: int,
+    images: int,
+    skip: bool,
+) -> "Summary":
+    """Score everything and write the report."""
+    from unshine.bench import report, run, tables
+
+    # The input first: what cannot be read is known before hours of work.
+    reading = run.score(protocol, entries, methods[:1], out, jobs, images)
+    rows = list(_progress(reading, len(entries), "Reading"))
+    broken = {row.image: row.error for row in rows if row.error}
+    for image, reason in broken.items():
+        _complain(f"{image}: {reason}")
+    if broken and not skip:
+        raise UnshineError(
+            f"{len(broken)} of {len(entries)} images cannot be scored; mend them, or leave"
+            " them out with --on-error skip."
+        )
+    if len(broken) == len(entries):
+        raise UnshineError("Not one image can be scored.")
+    entries = [entry for entry in entries if entry.name not in broken]
+    scoring = run.score(protocol, entries, methods, out, jobs, images)
+    rows = list(_progress(scoring, len(methods) * len(entries), "Scoring"))
+    summary = tables.summarise(protocol, rows, methods, missing, broken, skip)
+    report.write(out, summary, rows, shlex.join(["unshine", *sys.argv[1:]]))
+    return summary
 
 
 def _named(text: str, option: str) -> tuple[str, Path]:

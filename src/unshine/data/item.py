@@ -29,7 +29,7 @@ class Entry:
 
     name: str
     """Unique in its dataset; parts are separated by slashes."""
-    files: dict[str, Path]
+    files: dict[str, Path] = field(hash=False)
     """What is in which file; these need not exist."""
     gain: float = 1.0
     """Factor on the specular light, for datasets that store it separately and linear."""

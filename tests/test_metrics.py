@@ -5,12 +5,11 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from unshine import optics
-from unshine.bench import metrics
+from unshine import metrics, optics
 
 
 @pytest.fixture
-def pictures():
+def images():
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:40, :52] / 40
     truth = np.stack([0.5 + 0.3 * np.sin(6 * rows), 0.6 * columns, 0.4 + 0 * rows], axis=2)
@@ -22,10 +21,10 @@ def pictures():
     return result.astype(np.float32), image, truth, mask
 
 
-def test_psnr_agrees_with_others(pictures):
+def test_psnr_agrees_with_others(images):
     torchmetrics = pytest.importorskip("torchmetrics.functional.image")
     torch = pytest.importorskip("torch")
-    result, _, truth, _ = pictures
+    result, _, truth, _ = images
     ours = metrics.psnr(result, truth)
     assert ours == pytest.approx(peak_signal_noise_ratio(truth, result, data_range=1), abs=1e-4)
     tensors = (torch.from_numpy(x).movedim(2, 0)[None] for x in (result, truth))
@@ -33,10 +32,10 @@ def test_psnr_agrees_with_others(pictures):
     assert ours == pytest.approx(float(theirs), abs=1e-4)
 
 
-def test_ssim_agrees_with_others(pictures):
+def test_ssim_agrees_with_others(images):
     torchmetrics = pytest.importorskip("torchmetrics.functional.image")
     torch = pytest.importorskip("torch")
-    result, image, truth, mask = pictures
+    result, image, truth, mask = images
     ours = metrics.scores(result, image, truth, mask)["ssim_whole"]
     direct = structural_similarity(
         truth,
@@ -57,7 +56,7 @@ def test_ssim_agrees_with_others(pictures):
         data_range=1.0,
         return_full_image=True,
     )
-    # Its own mean counts windows that stick out of the picture too, over mirrored pixels.
+    # Its own mean counts windows that stick out of the image too, over mirrored pixels.
     assert ours == pytest.approx(float(full[..., 5:-5, 5:-5].mean()), abs=1e-4)
 
 
@@ -74,9 +73,9 @@ def test_ssim_of_one_window_is_the_formula():
     assert metrics.ssim_map(*grey) == pytest.approx(expected, abs=1e-5)
 
 
-def test_ciede2000_reference_values(pictures):
+def test_ciede2000_reference_values(images):
     """White against 1 % less light, and skimage's own conversion for the sRGB curve."""
-    result, _, truth, _ = pictures
+    result, _, truth, _ = images
     ours = metrics.ciede2000_map(
         optics.decode(result, "srgb"), optics.decode(truth, "srgb"), linear=True
     )
@@ -86,8 +85,8 @@ def test_ciede2000_reference_values(pictures):
     assert np.allclose(metrics.ciede2000_map(truth, truth), 0)
 
 
-def test_regions_agree_with_a_direct_formula(pictures):
-    result, image, truth, mask = pictures
+def test_regions_agree_with_a_direct_formula(images):
+    result, image, truth, mask = images
     found = metrics.scores(result, image, truth, mask)
     bright = np.zeros_like(mask)
     for y, x in np.ndindex(mask.shape):
@@ -127,8 +126,8 @@ def test_highlight_threshold_is_in_display_values():
     assert strength == pytest.approx(0.041, abs=1e-5)
 
 
-def test_edge_cases(pictures):
-    _, image, truth, mask = pictures
+def test_edge_cases(images):
+    _, image, truth, mask = images
     perfect = metrics.scores(truth, image, truth, mask)
     assert perfect["psnr_object"] == metrics.PERFECT
     assert perfect["ssim_whole"] == pytest.approx(1)
@@ -141,3 +140,18 @@ def test_edge_cases(pictures):
     assert metrics.highlight_strength(truth, truth, mask) == (0, 0)
     beyond = metrics.scores(truth + 9, image, np.ones_like(truth), mask)
     assert beyond["psnr_whole"] == metrics.PERFECT
+
+
+def test_change_is_the_rms_in_levels():
+    rng = np.random.default_rng(0)
+    image, result = rng.random((2, 9, 8, 3), np.float32)
+    where = rng.random((9, 8)) < 0.5
+    squares = [255**2 * (float(result[y, x, c]) - float(image[y, x, c])) ** 2
+               for y, x in zip(*np.nonzero(where), strict=True) for c in range(3)]  # fmt: skip
+    assert metrics.change(result, image, where) == pytest.approx(np.sqrt(np.mean(squares)))
+    light = optics.decode(result), optics.decode(image)
+    assert metrics.change(*light, where, linear=True) == pytest.approx(
+        metrics.change(result, image, where), rel=1e-4
+    )
+    assert metrics.change(image, image, where) == 0
+    assert np.isnan(metrics.change(result, image, np.zeros_like(where)))
