@@ -26,7 +26,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An ONNX file with the contract of the real ones.
 
     ``highlight = clip(5 (max over colours - 0.8), 0, 1)``, ``clean = diffuse = image (1 - highlight
-    / 2)``, ``albedo = image / 2``, ``shading = 2^2.2``, ``specular = image * 0``.
+    / 2)``, ``albedo = image / 2``, ``shading = 2^2.2``, ``specular = image * 0``, ``ungated = image
+    / 2``, ``logits = 5 (max over colours - 0.8)``.
     """
     shape = ["n", 3, "h", "w"]
 
@@ -36,13 +37,14 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     nodes = [
         helper.make_node("ReduceMax", ["image", "channel_axis"], ["largest"], keepdims=1),
         helper.make_node("Sub", ["largest", "threshold"], ["above"]),
-        helper.make_node("Mul", ["above", "five"], ["steep"]),
-        helper.make_node("Clip", ["steep", "zero", "one"], ["highlight"]),
+        helper.make_node("Mul", ["above", "five"], ["logits"]),
+        helper.make_node("Clip", ["logits", "zero", "one"], ["highlight"]),
         helper.make_node("Mul", ["highlight", "half"], ["loss"]),
         helper.make_node("Sub", ["one", "loss"], ["gain"]),
         helper.make_node("Mul", ["image", "gain"], ["clean"]),
         helper.make_node("Identity", ["clean"], ["diffuse"]),
         helper.make_node("Mul", ["image", "half"], ["albedo"]),
+        helper.make_node("Identity", ["albedo"], ["ungated"]),
         helper.make_node("Mul", ["image", "zero"], ["specular"]),
         helper.make_node("Add", ["specular", "two_displayed"], ["shading"]),
     ]
@@ -54,9 +56,12 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [
             *(
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-                for name in ("albedo", "shading", "diffuse", "specular", "clean")
+                for name in ("albedo", "shading", "diffuse", "specular", "clean", "ungated")
             ),
-            helper.make_tensor_value_info("highlight", TensorProto.FLOAT, ["n", 1, "h", "w"]),
+            *(
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1, "h", "w"])
+                for name in ("highlight", "logits")
+            ),
         ],
         [
             *(constant(name, value) for name, value in constants.items()),
@@ -66,6 +71,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 10
+    helper.set_model_props(model, {"network": "three_stage"})
     onnx.checker.check_model(model)
     path = tmp_path_factory.mktemp("weights") / "tiny.onnx"
     onnx.save(model, path)

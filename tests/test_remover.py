@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import unshine
-from unshine import optics
-from unshine import remover as module
+from unshine import optics, pixels
 from unshine.errors import UnshineError
 from unshine.remover import Remover
 
@@ -128,8 +127,8 @@ def test_odd_sizes(remover: Remover, shape: tuple[int, ...]) -> None:
     ("image", "sentence"),
     [
         (np.zeros(5, np.uint8), "not \\(5,\\)"),
-        (np.zeros((5, 5, 2), np.uint8), "not \\(5, 5, 2\\)"),
-        (np.zeros((1, 5, 5, 3), np.uint8), "H×W×3"),
+        (np.zeros((5, 5, 5), np.uint8), "not \\(5, 5, 5\\)"),
+        (np.zeros((1, 1, 5, 5, 3), np.uint8), "H×W×1 to H×W×4"),
         (np.zeros((0, 5, 3), np.uint8), "no pixels"),
         (np.zeros((5, 5, 3), np.int32), "not int32"),
         (np.zeros((5, 5, 3), bool), "not bool"),
@@ -232,25 +231,10 @@ def test_fine_detail_in_the_highlight_is_what_the_network_would_leave(
 def test_strips_leave_no_seams(small_remover: Remover, monkeypatch: pytest.MonkeyPatch) -> None:
     photograph = _photograph(240, 320)
     whole, layers = small_remover(photograph), small_remover.decompose(photograph)
-    monkeypatch.setattr(module, "STRIP_PIXELS", 320 * 7)
+    monkeypatch.setattr(pixels, "STRIP_PIXELS", 320 * 7)
     assert np.abs(small_remover(photograph) - whole).max() < 1e-4
-    for name, layer in vars(small_remover.decompose(photograph)).items():
+    for name, layer in small_remover.decompose(photograph).given().items():
         assert np.abs(layer - getattr(layers, name)).max() < 1e-4, name
-
-
-@settings(max_examples=25, deadline=None)
-@given(slope=st.floats(-1, 1), offset=st.floats(-0.5, 0.5), seed=st.integers(0, 9))
-def test_enlarging_follows_an_affine_relation_to_the_picture(
-    slope: float, offset: float, seed: int
-) -> None:
-    full = np.repeat(_picture((60, 90, 1), seed=seed), 3, -1)
-    small = full.reshape(20, 3, 30, 3, 3).mean((1, 3))
-    enlarge = module._Enlargement(small, slope * small + offset, (60, 90))
-    result = enlarge(slice(0, 60), full)
-    # The ridge costs a little of the slope where the picture is nearly flat.
-    assert np.abs(result - (slope * full + offset)).mean() < 0.02 * abs(slope) + 1e-5
-    nothing = module._Enlargement(small, np.zeros_like(small), (60, 90))
-    assert not nothing(slice(0, 60), full).any()
 
 
 # Layers.
@@ -261,7 +245,7 @@ def test_enlarging_follows_an_affine_relation_to_the_picture(
 def test_layers(small_remover: Remover, shape: tuple[int, ...], dtype: str) -> None:
     image = _picture(shape, dtype)
     layers = small_remover.decompose(image)
-    for name, layer in vars(layers).items():
+    for name, layer in layers.given().items():
         assert layer.dtype == np.float32
         assert layer.shape == (shape[:2] if name == "highlight" else (*shape[:2], 3)), name
         assert layer.min() >= 0, name
@@ -341,10 +325,12 @@ def test_mixed_has_neither_albedo_nor_shading(tshrnet_weights: Path) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     mixed = Remover(weights=tshrnet_weights, variant="mixed")
     image = _picture((30, 40, 3))
-    assert list(mixed.layers(image, ["specular", "diffuse"])) == ["specular", "diffuse"]
-    with pytest.raises(UnshineError, match="gives no albedo;"):
-        mixed.layers(image, ["albedo"])
-    with pytest.raises(UnshineError, match="gives no albedo and no shading"):
+    analysis = mixed.analyse(image)
+    assert analysis.layer("specular").shape == analysis.layer("diffuse").shape == image.shape
+    for name in ("albedo", "shading"):
+        with pytest.raises(UnshineError, match=f"gives no {name};"):
+            analysis.layer(name)
+    with pytest.raises(UnshineError, match="gives no albedo"):
         mixed.decompose(image)
 
 

@@ -56,3 +56,9 @@ def load(package: str, extra: str) -> Any:
         if absent == "unshine":
             raise
         raise missing(absent, extra) from error
+    except ImportError as error:  # it is there, but its own libraries are not
+        title = TITLES.get(package, package)
+        raise UnshineError(
+            f"{title} cannot be used ({error}); install it again with: pip install"
+            f' "unshine[{extra}]"'
+        ) from error

@@ -5,6 +5,7 @@ alpha), of uint8, uint16 or floating-point values, display-encoded; floats are i
 """
 
 from collections.abc import Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,13 @@ def reduce(values: NDArray[Any], long_side: int) -> Floats:
     if values.dtype.kind == "f":
         values = values.clip(0, 1)
     return resize(values, (max(1, round(height * scale)), max(1, round(width * scale))))
+
+
+def share(name: str, value: Any) -> float:
+    """Check a number from 0 to 1."""
+    if not isinstance(value, Real) or not 0 <= float(value) <= 1:
+        raise ValueError(f"{name} must be a number between 0 and 1, not {value!r}.")
+    return float(value)
 
 
 def strips(size: tuple[int, ...]) -> Iterator[slice]:

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from unshine.cli.export import export
 from unshine.engines import SHIPPED
-from unshine.networks.torch import network_of
 from unshine.networks.tshrnet import OUTPUTS, initial
 from unshine.networks.tshrnet.torch import TSHRNet, load
 from unshine.networks.weights import Weights, read_weights, write_weights
@@ -91,7 +90,7 @@ def test_mindir_runs_in_mindspore(tmp_path, tshrnet, which):
     found = graph(mindspore.Tensor(image))
     weights = read_weights(tshrnet) if source else read_weights(SHIPPED)
     with torch.no_grad():
-        expected = network_of(weights)(torch.from_numpy(image))[: len(found)]
+        expected = weights.build("torch")(torch.from_numpy(image))[: len(found)]
     for a, b in zip(found, expected, strict=True):
         assert np.abs(a.asnumpy() - b.numpy()).max() < 1e-4
 

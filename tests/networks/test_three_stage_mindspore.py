@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from unshine.errors import UnshineError
-from unshine.networks.three_stage import Sizes
+from unshine.networks.three_stage import Sizes, sizes_of
 from unshine.networks.three_stage import torch as theirs
 from unshine.networks.weights import read_weights
 
@@ -43,7 +43,7 @@ def photograph(height, width):
 
 def test_shipped_weights_give_the_same_nine_outputs():
     weights = read_weights(SHIPPED)
-    reference, network = twins(weights.sizes, weights.tensors)
+    reference, network = twins(sizes_of(weights.tensors), weights.tensors)
     graph = mindspore.jit(network.construct)
     for size in ((95, 130), (1, 70)):
         image = photograph(*size)

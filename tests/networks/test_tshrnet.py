@@ -13,7 +13,7 @@ from unshine.networks.tshrnet import (
     VARIANTS,
     encode_residue,
     initial,
-    shapes,
+    shapes_at,
 )
 from unshine.networks.tshrnet.torch import TSHRNet, load
 
@@ -93,14 +93,14 @@ def test_size_and_names_are_the_published_ones():
     built = TSHRNet()
     assert sum(p.numel() for p in built.parameters()) == 116_991_244
     names = {n for n in built.state_dict() if not n.endswith("num_batches_tracked")}
-    assert names == set(shapes())
-    assert {n for n in shapes() if n.startswith("UNet4.Cv1.")} == {
+    assert names == set(shapes_at())
+    assert {n for n in shapes_at() if n.startswith("UNet4.Cv1.")} == {
         "UNet4.Cv1.conv.weight",
         *(f"UNet4.Cv1.after.{x}" for x in ("weight", "bias", "running_mean", "running_var")),
     }
-    assert shapes()["UNet3.CvT7.conv.weight"] == (1024, 512, 4, 4)
-    assert "UNet3.CvT7.conv.bias" in shapes()
-    assert "UNet3.Cv4.conv.bias" not in shapes()
+    assert shapes_at()["UNet3.CvT7.conv.weight"] == (1024, 512, 4, 4)
+    assert "UNet3.CvT7.conv.bias" in shapes_at()
+    assert "UNet3.Cv4.conv.bias" not in shapes_at()
 
 
 def test_it_is_the_network_of_the_paper():

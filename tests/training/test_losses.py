@@ -32,9 +32,9 @@ def perfect(truth: Tuples) -> Outputs:
         truth.specular,
         truth.clean,
         truth.highlight,
-        truth.specular,
         truth.clean,
         logits,
+        truth.specular,
     )
 
 

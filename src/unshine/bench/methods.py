@@ -101,7 +101,7 @@ class Ours(Method):
         remover = _remover(self.weights, self.variant)
         if self.layer == "clean":
             return _for_display_values(remover.remove)
-        return _for_display_values(lambda image: remover.layers(image, [self.layer])[self.layer])
+        return _for_display_values(lambda image: remover.analyse(image).layer(self.layer))
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def _holds_tshrnet(path: Path, variant: str | None) -> bool:
     if path.suffix == ".onnx":
         from unshine.engines.onnx import OnnxEngine
 
-        return OnnxEngine(path, "cpu").network == "tshrnet"
+        return OnnxEngine(path, "cpu").network.NAME == "tshrnet"
     from unshine.networks.weights import read_weights
 
     return read_weights(path, variant).network == "tshrnet"

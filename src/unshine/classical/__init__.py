@@ -10,7 +10,12 @@ returns the diffuse image of the same type. They all assume I = D + s·(1, 1, 1)
 """
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from unshine import optics, pixels
 from unshine.classical import (
     akashi2016,
     kim2013,
@@ -24,6 +29,7 @@ from unshine.classical import (
     yoon2006,
 )
 from unshine.classical._image import Floats
+from unshine.errors import UnshineError
 
 METHODS: dict[str, Callable[[Floats], Floats]] = {
     "tan2005": tan2005.remove,
@@ -52,3 +58,42 @@ TITLES = {
     "son2020": "after Son et al. 2020",
 }
 """What tables call them; "after" marks descriptions that could not be checked against the paper."""
+
+
+def apply(name: str, image: NDArray[Any], strength: float = 1.0) -> NDArray[Any]:
+    """Remove the highlights of an image by one of these methods.
+
+    Parameters
+    ----------
+    name : str
+        One of `METHODS`.
+    image : ndarray, H×W or H×W×C of 1 to 4 channels
+        RGB or grey, with or without alpha, display-encoded: uint8, uint16 or float in [0, 1]. The
+        whole image is worked on at its own size.
+    strength : float
+        How much of the correction to apply, from 0 to 1, blended in linear light.
+
+    Returns
+    -------
+    ndarray
+        A new array of the same type and shape.
+
+    Raises
+    ------
+    UnshineError
+        If there is no such method.
+    ValueError
+        If this is no image, or `strength` no number in [0, 1].
+    """
+    if name not in METHODS:
+        raise UnshineError(f"There is no method {name!r}; choose from {', '.join(METHODS)}.")
+    strength = pixels.share("strength", strength)
+    before = pixels.to_display(pixels.rgb(image))
+    light = optics.decode(before)
+    after = optics.encode(light + strength * (METHODS[name](light).clip(0, 1) - light)).clip(0, 1)
+    result = np.array(image)
+    target = pixels.colours(result)
+    changed = (np.abs(after - before) > 1e-6).any(-1)
+    values = after[changed].mean(-1) if target.ndim == 2 else after[changed]
+    target[changed] = pixels.from_display(values, target.dtype)
+    return result

@@ -55,14 +55,15 @@ def export(
 
         weights = read_weights(source or SHIPPED, variant)
         written = [target]
-        beside = target.with_suffix(".safetensors")
-        if ending == "onnx" and weights.network == "three_stage" and beside != source:
+        beside = to.beside(target, weights) if ending == "onnx" else None
+        if beside and beside != source:
             written.append(beside)
         for path in written:
             used = any(path.iterdir()) if form and path.is_dir() else path.exists()
             if used and not overwrite:
                 raise UnshineError(f"{path} exists; add --overwrite to replace it.")
-        words = f"{target}: {'TSHRNet, ' + weights.variant if weights.variant else 'three_stage'}"
+        kind = [weights.architecture.TITLE, weights.variant]
+        words = f"{target}: {', '.join(word for word in kind if word)}"
         if form:
             to.write_published(target, weights, form)
         elif ending == "safetensors":

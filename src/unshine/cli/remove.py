@@ -216,12 +216,12 @@ def _jobs(
 def _classical(name: str) -> Clean:
     from functools import partial
 
-    from unshine.classical import METHODS
-    from unshine.remover import remove_classically
+    from unshine import classical
 
-    if name not in METHODS:
-        raise UnshineError(f"There is no method {name!r}; choose from {', '.join(METHODS)}.")
-    return partial(remove_classically, METHODS[name])
+    if name not in classical.METHODS:
+        known = ", ".join(classical.METHODS)
+        raise UnshineError(f"There is no method {name!r}; choose from {known}.")
+    return partial(classical.apply, name)
 
 
 def _run(

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import mindspore
 import numpy as np
@@ -11,8 +12,6 @@ from numpy.typing import NDArray
 
 from unshine.engines import SHIPPED, in_its_space
 from unshine.errors import UnshineError
-from unshine.networks.mindspore import network_of
-from unshine.networks.tshrnet import MULTIPLE
 from unshine.networks.weights import read_weights
 
 
@@ -40,33 +39,24 @@ class MindSporeEngine:
     def __init__(
         self, weights: str | Path | None = None, device: str = "auto", variant: str | None = None
     ) -> None:
+        self._arguments = (weights, device, variant)
         self.device = use(device)
         self.weights = Path(weights) if weights is not None else SHIPPED
         given = read_weights(self.weights, variant)
         self.names = given.outputs
-        self.multiple = MULTIPLE if given.network == "tshrnet" else given.sizes.multiple
-        self.network = given.network
+        self.multiple = given.architecture.multiple(given.tensors)
+        self.network = given.architecture
         # Not the global mode, which belongs to the program around us.
-        self._graph = mindspore.jit(network_of(given).construct)
+        self._graph = mindspore.jit(given.build("mindspore").construct)
         self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments
 
     def __call__(
         self, image: NDArray[np.float32], outputs: Sequence[str] | None = None
     ) -> dict[str, NDArray[np.float32]]:
-        """Run the network.
-
-        Parameters
-        ----------
-        image : ndarray, N×3×H×W, float32
-            Display values in [0, 1]; any height and width.
-        outputs : sequence of str, optional
-            Which of `names` to return; all of them if left out.
-
-        Returns
-        -------
-        dict of str to ndarray, float32
-            As `OnnxEngine` returns them.
-        """
+        """Run the network; see `Engine`."""
         height, width = image.shape[2:]
         # As the network would do inside, but then every size would be a graph of its own.
         room = ((0, 0), (0, 0), (0, -height % self.multiple), (0, -width % self.multiple))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -10,19 +11,19 @@ from numpy.typing import NDArray
 
 from unshine.engines import SHIPPED, in_its_space
 from unshine.errors import UnshineError
-from unshine.networks.three_stage import OUTPUTS
+from unshine.networks import NETWORKS
 
 DEFAULT_WEIGHTS = SHIPPED.with_suffix(".onnx")
 
 
 class OnnxEngine:
-    """A loaded network; call it often, from as many threads as you like.
+    """A loaded network; call it often, from as many threads as you like; it can be pickled.
 
     Parameters
     ----------
     weights : path, optional
-        An ONNX file with the input `image` and the outputs `OUTPUTS`, or TSHRNet's; the shipped
-        weights if left out.
+        An ONNX file of one of Unshine's networks, as `unshine.networks.export` writes it; the
+        shipped weights if left out.
     device : {"auto", "cpu", "cuda"}
         `auto` takes CUDA where this ONNX Runtime offers it.
 
@@ -33,12 +34,13 @@ class OnnxEngine:
     """
 
     def __init__(self, weights: str | Path | None = None, device: str = "auto") -> None:
+        self._arguments = (weights, device)
         self.weights = Path(weights) if weights is not None else DEFAULT_WEIGHTS
         if not self.weights.is_file():
             raise UnshineError(f"{self.weights}: there is no weights file here.")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = available_cpus()
-        # A memory pattern would plan for every size anew, and cost half as much memory again.
+        # A memory pattern would plan for every size again, and cost half as much memory again.
         options.enable_mem_pattern = False
         # Threads that spin while they wait slow down whatever else shares the processor.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -57,41 +59,29 @@ class OnnxEngine:
         if device == "cuda" and "CUDAExecutionProvider" not in running:
             raise UnshineError(
                 "CUDA was found but could not be started; check the driver and the CUDA libraries,"
-                " or choose --device cpu."
+                " or choose the device cpu."
             )
         # Give memory back after every run, for 5 % of the time: a large photograph needs it next.
         self._run_options = onnxruntime.RunOptions()
         self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self.names = tuple(output.name for output in self._session.get_outputs())
-        # What has no highlight map is TSHRNet; `mixed` has neither albedo nor shading.
-        self.network = "three_stage" if "highlight" in self.names else "tshrnet"
-        needed = OUTPUTS if self.network == "three_stage" else ("specular", "diffuse", "clean")
-        if set(needed) - set(self.names) or [
-            given.name for given in self._session.get_inputs()
-        ] != ["image"]:
-            raise UnshineError(f"{self.weights}: this ONNX file is not one of Unshine's networks.")
+        stated = self._session.get_modelmeta().custom_metadata_map.get("network", "")
+        inputs = [given.name for given in self._session.get_inputs()]
+        if stated not in NETWORKS or inputs != ["image"] or "clean" not in self.names:
+            raise UnshineError(
+                f"{self.weights}: this ONNX file is not one of Unshine's networks, or was exported"
+                " before version 0.2; export it again."
+            )
+        self.network = NETWORKS[stated]
         self.device = "cuda" if "CUDAExecutionProvider" in running else "cpu"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments
 
     def __call__(
         self, image: NDArray[np.float32], outputs: Sequence[str] | None = None
     ) -> dict[str, NDArray[np.float32]]:
-        """Run the network.
-
-        Parameters
-        ----------
-        image : ndarray, N×3×H×W, float32
-            Display values in [0, 1]; any height and width.
-        outputs : sequence of str, optional
-            Which of `names` to return, all if left out; what they do not need is not kept in
-            memory.
-
-        Returns
-        -------
-        dict of str to ndarray, float32
-            `albedo`, `diffuse`, `clean` (display, in [0, 1]), `shading` and `specular` (linear, not
-            negative), N×3×H×W each, and `highlight`, N×1×H×W, in [0, 1]. `clean` equals the image
-            where `highlight` is zero. TSHRNet gives no `highlight`.
-        """
+        """Run the network; outputs that are not wanted are not kept in memory. See `Engine`."""
         names = list(outputs or self.names)
         layers = self._session.run(names, {"image": image}, self._run_options)
         return {
@@ -127,7 +117,7 @@ def _providers(device: str) -> list[str]:
     if device == "cuda" and not cuda:
         raise UnshineError(
             "This ONNX Runtime cannot use CUDA; replace it (pip uninstall onnxruntime, then"
-            " pip install onnxruntime-gpu), or choose --device cpu."
+            " pip install onnxruntime-gpu), or choose the device cpu."
         )
     if cuda and device != "cpu":
         return ["CUDAExecutionProvider", "CPUExecutionProvider"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,12 +10,11 @@ from numpy.typing import NDArray
 
 from unshine.engines import SHIPPED, in_its_space
 from unshine.errors import UnshineError
-from unshine.networks.torch import network_of
 from unshine.networks.weights import read_weights
 
 
 class TorchEngine:
-    """A loaded network; call it often, from as many threads as you like.
+    """A loaded network; call it often, from as many threads as you like; it can be pickled.
 
     Parameters
     ----------
@@ -34,30 +34,21 @@ class TorchEngine:
     def __init__(
         self, weights: str | Path | None = None, device: str = "auto", variant: str | None = None
     ) -> None:
+        self._arguments = (weights, device, variant)
         self.device = _device(device)
         self.weights = Path(weights) if weights is not None else SHIPPED
         given = read_weights(self.weights, variant)
         self.names = given.outputs
-        self.network = given.network
-        self._module = network_of(given).to(self.device)
+        self.network = given.architecture
+        self._module = given.build("torch").to(self.device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments
 
     def __call__(
         self, image: NDArray[np.float32], outputs: Sequence[str] | None = None
     ) -> dict[str, NDArray[np.float32]]:
-        """Run the network.
-
-        Parameters
-        ----------
-        image : ndarray, N×3×H×W, float32
-            Display values in [0, 1]; any height and width.
-        outputs : sequence of str, optional
-            Which of `names` to return; all of them if left out.
-
-        Returns
-        -------
-        dict of str to ndarray, float32
-            As `OnnxEngine` returns them.
-        """
+        """Run the network; see `Engine`."""
         with torch.inference_mode():
             everything = self._module(torch.from_numpy(image).to(self.device))
         return {

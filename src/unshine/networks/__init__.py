@@ -1,4 +1,42 @@
-"""The networks: `three_stage` (ours) and `tshrnet` (the paper's), each once per framework."""
+"""The networks: `three_stage` (ours) and `tshrnet` (the paper's), each once per framework.
 
-EXTRAS = {"torch": ("PyTorch", "train"), "mindspore": ("MindSpore", "mindspore")}
-"""What the frameworks are called, and the extra that brings each."""
+A network is a package that knows itself: what `Network` lists stands in its ``__init__.py``, and
+``build(weights)`` in its ``torch.py`` and ``mindspore.py`` makes the framework's network. Nothing
+else in the project asks which network it has.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unshine.networks import three_stage, tshrnet
+
+
+class Network(Protocol):
+    """What a network's package says of itself, in no framework's terms."""
+
+    NAME: str
+    """The package's name; ONNX files carry it in their metadata."""
+    TITLE: str
+    """What people call it."""
+    MARKER: str
+    """A tensor by which its weights are recognised."""
+    STORED: type[np.floating]
+    """The type of its weights on disk."""
+    VARIANTS: tuple[str, ...]
+    """The ways in which it may have been trained, where weights need to say; the usual first."""
+    LINEAR: tuple[str, ...]
+    """Which of its outputs are linear light; the other images are display values."""
+
+    def outputs(self, variant: str) -> tuple[str, ...]:
+        """Return the names of what it gives to users, in its order."""
+
+    def shapes(self, tensors: dict[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
+        """Return name and shape of every tensor of the network that these tensors are for."""
+
+    def multiple(self, tensors: dict[str, NDArray[Any]]) -> int:
+        """Return what height and width are padded to multiples of, with these tensors."""
+
+
+NETWORKS: dict[str, Network] = {network.NAME: network for network in (three_stage, tshrnet)}

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unshine import extras
 from unshine.errors import UnshineError
+from unshine.files import writing
 from unshine.networks import tshrnet
-from unshine.networks.weights import Tensors, Weights, framework, read_weights, write_weights
+from unshine.networks.tshrnet import published
+from unshine.networks.weights import BATCHNORM, Tensors, Weights, read_weights, write_weights
 
 TOLERANCE = 1e-3
 """How far a graph's outputs may be from the network's: a quarter of an 8-bit step."""
-
-EPOCH = 60
-"""The published files' names say after how many epochs the weights were kept."""
 
 
 def write_checkpoint(target: Path, weights: Weights, ending: str) -> None:
@@ -36,9 +36,8 @@ def write_checkpoint(target: Path, weights: Weights, ending: str) -> None:
         for name, x in weights.tensors.items()
     }
     write = {"pth": _write_torch, "ckpt": _write_mindspore}[ending]
-    temporary = target.with_name(f"{target.stem}.part.{ending}")
-    write(temporary, tensors)
-    temporary.replace(target)
+    with writing(target, overwrite=True) as temporary:
+        write(temporary, tensors)
 
 
 def write_published(folder: Path, weights: Weights, ending: str) -> None:
@@ -51,16 +50,22 @@ def write_published(folder: Path, weights: Weights, ending: str) -> None:
     weights : Weights
     ending : {"pth", "ckpt"}
     """
-    if weights.network != "tshrnet":
+    if weights.network != tshrnet.NAME:
         raise UnshineError(
             "Only TSHRNet is kept as a folder of four files; give a target that ends in"
             f" .{ending} instead."
         )
-    for network in tshrnet.INPUTS:
-        start = f"{network}."
-        part = {n.removeprefix(start): x for n, x in weights.tensors.items() if n.startswith(start)}
-        file = folder / f"{network}_{EPOCH}.{ending}"
-        write_checkpoint(file, Weights("tshrnet", part, weights.variant), ending)
+    for part in tshrnet.INPUTS:
+        start = f"{part}."
+        own = {n.removeprefix(start): x for n, x in weights.tensors.items() if n.startswith(start)}
+        file = folder / published.file_name(part, ending)
+        write_checkpoint(file, Weights(weights.network, own, weights.variant), ending)
+
+
+def beside(target: Path, weights: Weights) -> Path | None:
+    """Return the file of weights that an ONNX file refers to, if it does: the one it stands by."""
+    small = np.float16 == weights.architecture.STORED
+    return target.with_suffix(".safetensors") if small else None
 
 
 def write_onnx(target: Path, weights: Weights) -> float:
@@ -74,80 +79,72 @@ def write_onnx(target: Path, weights: Weights) -> float:
     float
         The largest difference from PyTorch, in display values or linear light.
     """
-    torch = framework("torch")
+    torch = extras.load("torch", "train")
     import onnxruntime
 
-    from unshine.networks.torch import network_of
+    from unshine.networks import onnx
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(target.name + ".part")
-    if weights.network == "three_stage":
-        from unshine.networks.three_stage.export import export_onnx
-
-        beside = target.with_suffix(".safetensors")
-        write_weights(beside, weights)
-        weights = read_weights(beside)  # rounded to float16
-        export_onnx(weights.sizes, beside, temporary)
-    else:
-        from unshine.networks.onnx import trace
-
-        model = trace(network_of(weights), weights.outputs, (300, 200))
+    stored = beside(target, weights)
+    if stored:
+        write_weights(stored, weights)
+        weights = read_weights(stored)  # rounded to float16
+    model = onnx.trace(weights)
+    if stored:
+        onnx.refer(model, stored)
+    image = _image(130, 170)
+    with torch.no_grad():
+        expected = weights.build("torch")(torch.from_numpy(image))[: len(weights.outputs)]
+    with writing(target, overwrite=True) as temporary:
         temporary.write_bytes(model.SerializeToString())
         del model
-    image = _picture(130, 170)
-    session = onnxruntime.InferenceSession(temporary)
-    found = session.run(list(weights.outputs), {"image": image})
-    del session
-    with torch.no_grad():
-        expected = network_of(weights)(torch.from_numpy(image))
-    return _accept(temporary, target, found, [x.numpy() for x in expected[: len(found)]])
+        session = onnxruntime.InferenceSession(temporary)
+        found = session.run(list(weights.outputs), {"image": image})
+        del session
+        return _difference(target, found, [x.numpy() for x in expected])
 
 
 def write_mindir(target: Path, weights: Weights, size: int = 256) -> float:
-    """Write the network as MindIR for pictures of one size, load it and run it once.
+    """Write the network as MindIR for images of one size, load it and run it once.
 
     Parameters
     ----------
     target : Path
     weights : Weights
     size : int
-        Height and width of the pictures, 1×3×size×size, that the graph will take.
+        Height and width of the images, 1×3×size×size, that the graph will take.
 
     Returns
     -------
     float
         The largest difference from MindSpore, in display values or linear light.
     """
-    mindspore = framework("mindspore")
-    from unshine.networks.mindspore import network_of
-
+    mindspore = extras.load("mindspore", "mindspore")
     target.parent.mkdir(parents=True, exist_ok=True)
-    image = mindspore.Tensor(_picture(size, size))
-    network = _with_outputs(network_of(weights), len(weights.outputs))
-    temporary = target.with_name(f"{target.stem}.part.mindir")
-    mindspore.export(network, image, file_name=str(temporary), file_format="MINDIR")
-    temporary.chmod(0o644)  # MindSpore makes its files read-only
-    found = mindspore.nn.GraphCell(mindspore.load(str(temporary)))(image)
+    image = mindspore.Tensor(_image(size, size))
+    network = _with_outputs(weights.build("mindspore"), len(weights.outputs))
     expected = network(image)
-    return _accept(temporary, target, [x.asnumpy() for x in found], [x.asnumpy() for x in expected])
+    with writing(target, overwrite=True) as temporary:
+        mindspore.export(network, image, file_name=str(temporary), file_format="MINDIR")
+        found = mindspore.nn.GraphCell(mindspore.load(str(temporary)))(image)
+        return _difference(target, [x.asnumpy() for x in found], [x.asnumpy() for x in expected])
 
 
 def _write_torch(path: Path, tensors: Tensors) -> None:
-    torch = framework("torch")
+    torch = extras.load("torch", "train")
     torch.save({name: torch.from_numpy(np.array(x)) for name, x in tensors.items()}, path)
 
 
 def _write_mindspore(path: Path, tensors: Tensors) -> None:
-    mindspore = framework("mindspore")
-    names = {torch_name: name for name, torch_name in tshrnet.BATCHNORM.items()}
+    mindspore = extras.load("mindspore", "mindspore")
+    names = {torch_name: name for name, torch_name in BATCHNORM.items()}
     entries = []
     for name, x in tensors.items():
         stem, _, last = name.rpartition(".")
-        if stem.endswith("after"):
+        if f"{stem}.running_mean" in tensors:
             name = f"{stem}.{names.get(last, last)}"
         entries.append({"name": name, "data": mindspore.Tensor(x)})
     mindspore.save_checkpoint(entries, str(path))
-    path.chmod(0o644)  # MindSpore makes its files read-only
 
 
 def _with_outputs(network: Any, count: int) -> Any:
@@ -165,27 +162,22 @@ def _with_outputs(network: Any, count: int) -> Any:
     return Shipped().set_train(False)
 
 
-def _picture(height: int, width: int) -> NDArray[np.float32]:
-    """A smooth picture with a bright spot, 1×3×height×width."""
+def _image(height: int, width: int) -> NDArray[np.float32]:
+    """A smooth image with a bright spot, 1×3×height×width."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     spot = np.exp(-8 * ((x - 0.2) ** 2 + (y + 0.1) ** 2))
     colours = [0.5 + 0.3 * np.sin(k * x + y) for k in (2, 3, 5)]
     return np.clip(np.stack(colours)[None] + spot, 0, 1).astype(np.float32)
 
 
-def _accept(
-    temporary: Path,
-    target: Path,
-    found: Sequence[NDArray[Any]],
-    expected: Sequence[NDArray[Any]],
+def _difference(
+    target: Path, found: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]
 ) -> float:
-    """Give a graph its final name if its outputs are the network's."""
+    """Return the largest difference of a graph's outputs from the network's; refuse a large one."""
     pairs = zip(found, expected, strict=True)
     worst = max(float(np.abs(a - b).max()) for a, b in pairs)
     if not worst <= TOLERANCE:
-        temporary.unlink()
         raise UnshineError(
             f"{target} was not written: its outputs would differ from the network's by {worst:.2g}."
         )
-    temporary.replace(target)
     return worst

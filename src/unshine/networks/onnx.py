@@ -1,41 +1,59 @@
-"""From PyTorch to an ONNX graph of free batch, height and width."""
+"""From PyTorch to an ONNX graph of free batch, height and width.
 
+Where a network's weights are stored as float16, the graph refers to the tensors of the safetensors
+file beside it as ONNX external data (both formats hold plain little-endian arrays), so that one
+file of weights serves all engines.
+"""
+
+import json
 import logging
+import struct
 import warnings
-from collections.abc import Sequence
+from pathlib import Path
 
 import onnx
 import torch
+from onnx import TensorProto, helper
+
+from unshine.networks.weights import Weights
+
+OPSET = 18
 
 
-def trace(
-    network: torch.nn.Module, outputs: Sequence[str], size: tuple[int, int], opset: int = 18
-) -> onnx.ModelProto:
-    """Return the network as ONNX, its weights inside.
+class _Shipped(torch.nn.Module):
+    """A network with the outputs that users see, and none that only losses need."""
+
+    def __init__(self, network: torch.nn.Module, count: int) -> None:
+        super().__init__()
+        self.network = network
+        self.count = count
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(self.network(image)[: self.count])
+
+
+def trace(weights: Weights, size: tuple[int, int] = (90, 70)) -> onnx.ModelProto:
+    """Return a network as ONNX, its weights inside; its metadata name the network.
 
     Parameters
     ----------
-    network : Module
-        In evaluation mode; takes `image`, (N, 3, H, W), and returns a tuple of tensors.
-    outputs : sequence of str
-        The tensors' names.
+    weights : Weights
+        The exporter merges parameters that are equal, as untrained ones may be.
     size : tuple of int
-        Height and width of the picture that it is traced with.
-    opset : int
-        ONNX operator set.
+        Height and width of the image that it is traced with; any other can be fed to the result.
     """
     # Its own matters: libraries that it does without, names that it will stop using.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         program = torch.onnx.export(
-            network,
+            _Shipped(weights.build("torch"), len(weights.outputs)).eval(),
             (torch.rand(2, 3, *size),),
             dynamo=True,
             dynamic_shapes={"image": dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)},
             input_names=["image"],
-            output_names=list(outputs),
-            opset_version=opset,
+            output_names=list(weights.outputs),
+            opset_version=OPSET,
             verbose=False,
         )
     assert program is not None
@@ -44,4 +62,45 @@ def trace(
     del model.graph.value_info[:], model.metadata_props[:], model.graph.metadata_props[:]
     for node in model.graph.node:
         del node.metadata_props[:]
+    stated = {"network": weights.network, "variant": weights.variant}
+    helper.set_model_props(model, {key: value for key, value in stated.items() if value})
     return model
+
+
+def refer(model: onnx.ModelProto, weights: Path) -> None:
+    """Replace a graph's parameters by references to the float16 tensors of a safetensors file.
+
+    Parameters
+    ----------
+    model : ModelProto
+        Of `trace`, for the weights in the file.
+    weights : Path
+        Where `unshine.networks.weights.write_weights` wrote them. The ONNX file must stand beside.
+    """
+    with weights.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    graph = model.graph
+    kept, casts = [], []
+    for tensor in graph.initializer:
+        entry = header.get(tensor.name.removeprefix("network."))
+        if entry is None:
+            kept.append(tensor)
+            continue
+        assert entry["dtype"] == "F16" and entry["shape"] == list(tensor.dims)
+        start, end = entry["data_offsets"]
+        stored = TensorProto(
+            name=tensor.name + ".half",
+            data_type=TensorProto.FLOAT16,
+            dims=tensor.dims,
+            data_location=TensorProto.EXTERNAL,
+        )
+        place = {"location": weights.name, "offset": 8 + length + start, "length": end - start}
+        for key, value in place.items():
+            stored.external_data.add(key=key, value=str(value))
+        kept.append(stored)
+        casts.append(helper.make_node("Cast", [stored.name], [tensor.name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(kept)
+    graph.node.extend(nodes)

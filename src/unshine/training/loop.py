@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unshine.data.item import Floats
 from unshine.engines import in_its_space
 from unshine.errors import UnshineError
-from unshine.networks import three_stage, tshrnet
+from unshine.networks import Network, three_stage, tshrnet
 from unshine.networks.three_stage.torch import ThreeStage
 from unshine.networks.tshrnet.torch import TSHRNet
 from unshine.networks.weights import load_weights, save_weights
@@ -188,9 +188,10 @@ def _paper(settings: Settings) -> tuple[TSHRNet, torch.optim.Optimizer]:
 def engine(network: nn.Module, device: torch.device) -> validation.Engine:
     """Wrap a network that is being trained as an engine."""
     names: tuple[str, ...]
-    kind, names = "three_stage", three_stage.OUTPUTS
+    kind: Network
+    kind, names = three_stage, three_stage.OUTPUTS
     if isinstance(network, TSHRNet):
-        kind, names = "tshrnet", tshrnet.OUTPUTS[network.variant]
+        kind, names = tshrnet, tshrnet.OUTPUTS[network.variant]
 
     def run(image: Floats) -> Sequence[Floats]:
         network.eval()

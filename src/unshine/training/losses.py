@@ -42,7 +42,7 @@ def losses(outputs: Sequence[Array], truth: Sequence[Array]) -> dict[str, Array]
         `synth.camera.Tuples`, or a tuple of the same eight. Shading that is 0 all over says that
         nobody knows albedo and shading.
     """
-    guessed_albedo, guessed_shading, guessed_diffuse, _, guess, _, residue, ungated, logits = (
+    guessed_albedo, guessed_shading, guessed_diffuse, _, guess, _, ungated, logits, residue = (
         outputs
     )
     image, albedo, shading, specular, diffuse, clean, highlight, _ = truth

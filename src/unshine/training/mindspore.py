@@ -22,7 +22,7 @@ from unshine.data.item import Floats
 from unshine.engines import in_its_space
 from unshine.engines.mindspore import use
 from unshine.errors import UnshineError
-from unshine.networks import three_stage, tshrnet
+from unshine.networks import Network, three_stage, tshrnet
 from unshine.networks.three_stage import mindspore as three_stage_cells
 from unshine.networks.tshrnet import mindspore as tshrnet_cells
 from unshine.networks.weights import Weights, read_weights, write_weights
@@ -140,7 +140,7 @@ class _Run:
 
     def engine(self) -> validation.Engine:
         """Wrap the weights that were last judged as an engine."""
-        kind = "tshrnet" if self.paper else "three_stage"
+        kind: Network = tshrnet if self.paper else three_stage
         names = tshrnet.OUTPUTS[self.settings.variant] if self.paper else three_stage.OUTPUTS
 
         def run(image: Floats) -> Sequence[Floats]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from unshine import optics
 from unshine.errors import UnshineError
-from unshine.networks.three_stage import CAUTION, Sizes
+from unshine.networks.three_stage import Sizes, blend, highlight_map, sizes_of
+from unshine.networks.weights import Weights
 
 Nine = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 """What `torch.Outputs` names, in its order."""
@@ -106,20 +107,26 @@ class ThreeStage(nn.Cell):
         # Indexing by brackets is over ten times as slow.
         colours = ops.slice(tone, (0, 0, 0, 0), image.shape)
         logits = ops.slice(tone, (0, 3, 0, 0), image[:, :1].shape)
-        highlight = ((1.1 + CAUTION) * ops.sigmoid(0.5 * logits) - CAUTION).clip(0, 1)
+        highlight = highlight_map(logits)
         change = change + colours
-        clean = (image + highlight * change).clip(0, 1)
         return (
             albedo,
             optics.decode(shading),
             diffuse.clip(0, 1),
             residue.clip(0, None),
-            clean,
+            blend(image, change, highlight),
             highlight,
-            residue,
             image + change,
             logits,
+            residue,
         )
+
+
+def build(weights: Weights) -> ThreeStage:
+    """Build the network that weights are of, and fill it; it is in evaluation mode."""
+    network = ThreeStage(sizes_of(weights.tensors))
+    load(network, weights.tensors)
+    return network.set_train(False)
 
 
 def load(cell: nn.Cell, tensors: dict[str, NDArray[Any]]) -> None:

@@ -3,16 +3,18 @@
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unshine import optics
-from unshine.networks.three_stage import CAUTION, Sizes
+from unshine.networks.three_stage import Sizes, blend, highlight_map, sizes_of
+from unshine.networks.weights import Weights
 
 
 class Outputs(NamedTuple):
-    """What the network says about a picture; the shipped models return the first six."""
+    """What the network says about an image: `OUTPUTS`, and what the losses need besides."""
 
     albedo: Tensor
     """A, (B, 3, H, W), display."""
@@ -26,12 +28,12 @@ class Outputs(NamedTuple):
     """The result, (B, 3, H, W), display; equals the input where `highlight` is 0."""
     highlight: Tensor
     """Soft highlight map, (B, 1, H, W), in [0, 1]."""
+    ungated: Tensor
+    """Stage 3's image as if everywhere were a highlight, (B, 3, H, W), display, not clipped."""
+    logits: Tensor
+    """What `highlight_map` turns into `highlight`, (B, 1, H, W)."""
     residue: Tensor
     """I − A·S, linear and signed: what the loss on R sees."""
-    ungated: Tensor
-    """Stage 3's picture before the highlight map limits it, display."""
-    logits: Tensor
-    """The highlight map before its squashing, (B, 1, H, W)."""
 
 
 class Block(nn.Module):
@@ -137,24 +139,30 @@ class ThreeStage(nn.Module):
         # Stage 2.
         change = self.refine(torch.cat([coarse, image], 1)).float()
         diffuse = image + change
-        # Stage 3. The highlight map is stretched beyond [0, 1] and cut, so that it reaches exactly
-        # 0, where the picture passes untouched to the last bit.
+        # Stage 3.
         tone = self.tone(torch.cat([diffuse, residue, image], 1)).float()
         logits = tone[:, 3:]
-        highlight = ((1.1 + CAUTION) * torch.sigmoid(0.5 * logits) - CAUTION).clip(0, 1)
+        highlight = highlight_map(logits)
         change = change + tone[:, :3]
-        clean = (image + highlight * change).clip(0, 1)
         return Outputs(
             albedo,
             optics.decode(shading),
             diffuse.clip(0, 1),
             residue.clip(0, None),
-            clean,
+            blend(image, change, highlight),
             highlight,
-            residue,
             image + change,
             logits,
+            residue,
         )
+
+
+def build(weights: Weights) -> ThreeStage:
+    """Build the network that weights are of, and fill it; it is in evaluation mode."""
+    network = ThreeStage(sizes_of(weights.tensors))
+    tensors = {n: torch.from_numpy(x.astype(np.float32)) for n, x in weights.tensors.items()}
+    network.load_state_dict(tensors)
+    return network.eval()
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:

@@ -30,15 +30,24 @@ Variant = Literal["published", "physical", "mixed"]
     has no albedo and shading (SHIQ, PSD, mixtures).
 """
 
-VARIANTS: tuple[Variant, ...] = get_args(Variant)
+VARIANTS: tuple[str, ...] = get_args(Variant)
 
-OUTPUTS: dict[Variant, tuple[str, ...]] = {
+OUTPUTS: dict[str, tuple[str, ...]] = {
     "published": ("albedo", "shading", "specular", "diffuse", "clean"),
     "physical": ("albedo", "shading", "specular", "diffuse", "clean"),
     "mixed": ("coarse", "specular", "diffuse", "clean"),
 }
 """What the network returns, in this order. All are display values, and all have a loss: A, S, R,
 D_r, D_tc; for `mixed` the diffuse picture (twice: `coarse` and refined), R, D_tc."""
+
+NAME = "tshrnet"
+TITLE = "TSHRNet"
+MARKER = "UNet1.Cv0.conv.weight"
+"""A tensor by which the network's weights are recognised."""
+STORED = np.float32
+"""How weights are kept on disk."""
+LINEAR: tuple[str, ...] = ()
+"""Outputs that are linear light: none, all are display values."""
 
 MULTIPLE = 256
 """Height and width must be multiples of this: eight halvings, from 256 to 1."""
@@ -48,14 +57,6 @@ INPUTS = {"UNet1": 3, "UNet2": 3, "UNet3": 6, "UNet4": 9}
 
 WIDTH = 64
 """Channels at half resolution; everything below has a multiple of them."""
-
-BATCHNORM = {
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-}
-"""MindSpore's names of what BatchNorm holds, and PyTorch's."""
 
 TOE = 1e-3
 """Linear light below which the encoding of the residue becomes a straight line."""
@@ -103,7 +104,22 @@ def layers(inputs: int, width: int = WIDTH) -> tuple[Layer, ...]:
     )
 
 
-def shapes(width: int = WIDTH) -> dict[str, tuple[int, ...]]:
+def outputs(variant: str) -> tuple[str, ...]:
+    """Return the names of what the network gives, in its order."""
+    return OUTPUTS[variant]
+
+
+def multiple(tensors: dict[str, NDArray[Any]]) -> int:
+    """Return what height and width are padded to multiples of."""
+    return MULTIPLE
+
+
+def shapes(tensors: dict[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
+    """Return name and shape of every tensor of the network that these tensors are for."""
+    return shapes_at(width_of(tensors))
+
+
+def shapes_at(width: int = WIDTH) -> dict[str, tuple[int, ...]]:
     """Return name and shape of every tensor, PyTorch's names, without `num_batches_tracked`."""
     found: dict[str, tuple[int, ...]] = {}
     for network, inputs in INPUTS.items():
@@ -121,7 +137,7 @@ def shapes(width: int = WIDTH) -> dict[str, tuple[int, ...]]:
 
 def width_of(tensors: dict[str, NDArray[Any]]) -> int:
     """Return the `width` of the network that these tensors are for."""
-    return int(tensors["UNet1.Cv0.conv.weight"].shape[0])
+    return int(tensors[MARKER].shape[0])
 
 
 def initial(seed: int, width: int = WIDTH) -> dict[str, NDArray[np.float32]]:
@@ -131,7 +147,7 @@ def initial(seed: int, width: int = WIDTH) -> dict[str, NDArray[np.float32]]:
     """
     generator = np.random.default_rng(seed)
     tensors = {}
-    for name, shape in shapes(width).items():
+    for name, shape in shapes_at(width).items():
         if name.endswith("conv.weight"):
             tensors[name] = generator.standard_normal(shape, np.float32) * np.float32(0.02)
         elif name.endswith(("after.weight", "running_var")):

@@ -5,18 +5,18 @@ from mindspore import Parameter, Tensor, nn, ops
 from numpy.typing import NDArray
 
 from unshine.networks.tshrnet import (
-    BATCHNORM,
     INPUTS,
     MULTIPLE,
     WIDTH,
     Layer,
-    Variant,
     display,
     initial,
     layers,
     normalise,
     stage_one,
+    width_of,
 )
+from unshine.networks.weights import BATCHNORM, Weights
 
 
 class Convolution(nn.Cell):
@@ -83,7 +83,7 @@ class TSHRNet(nn.Cell):
 
     Parameters
     ----------
-    variant : Variant
+    variant : {"published", "physical", "mixed"}
         See `unshine.networks.tshrnet.Variant`.
     seed : int, optional
         Of the fresh weights; without one they are zero until `load` fills them.
@@ -92,7 +92,7 @@ class TSHRNet(nn.Cell):
     """
 
     def __init__(
-        self, variant: Variant = "published", seed: int | None = None, width: int = WIDTH
+        self, variant: str = "published", seed: int | None = None, width: int = WIDTH
     ) -> None:
         super().__init__()
         self.variant = variant
@@ -149,6 +149,13 @@ class TSHRNet(nn.Cell):
         return first, second, residue, diffuse, clean
 
 
+def build(weights: Weights) -> TSHRNet:
+    """Build the network that weights are of, and fill it; it is in evaluation mode."""
+    network = TSHRNet(weights.variant, width=width_of(weights.tensors))
+    load(network, weights.tensors)
+    return network.set_train(False)
+
+
 def load(network: TSHRNet, tensors: dict[str, NDArray[np.float32]]) -> None:
     """Put tensors with PyTorch's names (`Weights.tensors`) into the network."""
     own: dict[str, Parameter] = network.parameters_dict()
@@ -165,7 +172,7 @@ def tensors(network: nn.Cell) -> dict[str, NDArray[np.float32]]:
 def torch_name(name: str) -> str:
     """From MindSpore's name of a tensor to PyTorch's."""
     stem, _, last = name.rpartition(".")
-    return f"{stem}.{BATCHNORM.get(last, last)}" if stem.endswith("after") else name
+    return f"{stem}.{BATCHNORM.get(last, last)}"
 
 
 def _leaky(x: Tensor) -> Tensor:

@@ -13,13 +13,14 @@ from unshine.networks.tshrnet import (
     MULTIPLE,
     WIDTH,
     Layer,
-    Variant,
     display,
     initial,
     layers,
     normalise,
     stage_one,
+    width_of,
 )
+from unshine.networks.weights import Weights
 
 
 class Outputs(NamedTuple):
@@ -88,7 +89,7 @@ class TSHRNet(nn.Module):
 
     Parameters
     ----------
-    variant : Variant
+    variant : {"published", "physical", "mixed"}
         See `unshine.networks.tshrnet.Variant`.
     seed : int, optional
         Of the fresh weights; without one they are undefined until `load` fills them.
@@ -102,7 +103,7 @@ class TSHRNet(nn.Module):
     """
 
     def __init__(
-        self, variant: Variant = "published", seed: int | None = None, width: int = WIDTH
+        self, variant: str = "published", seed: int | None = None, width: int = WIDTH
     ) -> None:
         super().__init__()
         self.variant = variant
@@ -155,6 +156,13 @@ class TSHRNet(nn.Module):
         if self.variant == "mixed":
             return MixedOutputs(coarse, residue, diffuse, clean)
         return Outputs(first, second, residue, diffuse, clean)
+
+
+def build(weights: Weights) -> TSHRNet:
+    """Build the network that weights are of, and fill it; it is in evaluation mode."""
+    network = TSHRNet(weights.variant, width=width_of(weights.tensors))
+    load(network, weights.tensors)
+    return network.eval()
 
 
 def load(network: TSHRNet, tensors: dict[str, NDArray[np.float32]]) -> None:
