@@ -152,6 +152,21 @@ def test_a_broken_mesh_is_named(tmp_path, assets):
         cycles.render(broken, 0, 0, SIZE, 1)
 
 
+def test_faces_that_coincide_are_joined_alike_every_time(tmp_path):
+    """Two-sided meshes say each face twice; Blender's own check keeps now one, now the other."""
+    path = tmp_path / "sheet.obj"
+    lines = [f"v {x} {y} 0" for y in range(40) for x in range(40)]
+    faces = [(i, i + 1, i + 41, i + 40) for i in range(1, 1560) if i % 40]
+    lines += ["f " + " ".join(map(str, face)) for face in faces]
+    lines += ["f " + " ".join(map(str, reversed(face))) for face in faces]
+    path.write_text("\n".join(lines))
+    with cycles.quiet_blender() as bpy:
+        data = cycles._import(bpy, Mesh("sheet", path, UNSTATED, "")).data
+        assert len(data.polygons) == len(faces)
+        # The last of each; OBJ files have y upwards, so that these face along it.
+        assert all(face.normal.y > 0.99 for face in data.polygons)
+
+
 def test_textures_are_projected_where_there_are_no_coordinates(tmp_path, assets):
     from PIL import Image
 

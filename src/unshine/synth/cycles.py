@@ -321,7 +321,7 @@ def _import(bpy: Any, mesh: Mesh) -> Any:
     path, suffix = str(mesh.path), mesh.path.suffix.lower()
     try:
         if suffix == ".obj":
-            bpy.ops.wm.obj_import(filepath=path, use_split_objects=False)
+            bpy.ops.wm.obj_import(filepath=path, use_split_objects=False, validate_meshes=False)
         elif suffix == ".ply":
             bpy.ops.wm.ply_import(filepath=path)
         else:
@@ -335,6 +335,9 @@ def _import(bpy: Any, mesh: Mesh) -> Any:
     parts = [thing for thing in new if thing.type == "MESH" and len(thing.data.polygons)]
     if not parts:
         raise UnshineError(f"{mesh.name} cannot be imported: it has no faces.")
+    if suffix == ".obj":
+        for part in parts:
+            _validate(part.data)
     bpy.ops.object.select_all(action="DESELECT")
     for part in parts:
         part.select_set(True)
@@ -367,6 +370,29 @@ def _import(bpy: Any, mesh: Mesh) -> Any:
     data.update()
     body.pass_index = _OBJECT
     return body
+
+
+def _validate(data: Any) -> None:
+    """Drop what Blender cannot use; of faces with the same corners the last one stays.
+
+    Blender alone keeps now one, now another of them, and which one decides where a surface faces.
+    """
+    import bmesh
+
+    mesh = bmesh.new()
+    mesh.from_mesh(data)
+    seen: set[frozenset[int]] = set()
+    doubled = []
+    for face in reversed(list(mesh.faces)):
+        corners = frozenset(corner.index for corner in face.verts)
+        if corners in seen:
+            doubled.append(face)
+        seen.add(corners)
+    if doubled:
+        bmesh.ops.delete(mesh, geom=doubled, context="FACES_ONLY")
+        mesh.to_mesh(data)
+    mesh.free()
+    data.validate()
 
 
 def _vertices(data: Any) -> NDArray[np.float64]:
