@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,29 +168,8 @@ def resize_image(values: Floats, size: tuple[int, int]) -> Floats:
 
 def _stored(path: Path) -> Floats:
     """Read (H, W, 3) float32 in [0, 1], or (H, W) where the file has a single channel."""
-    deep = _sixteen_bit_colour(path)
-    stored: NDArray[Any] = stills.read(path).pixels if deep is None else deep
-    return pixels.to_display(stored)
+    return pixels.to_display(stills.for_display(stills.read(path)))
 
 
 def _in_colour(values: Floats) -> Floats:
     return values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
-
-
-def _sixteen_bit_colour(path: Path) -> NDArray[np.uint16] | None:
-    """Read a 16-bit colour PNG, (H, W, 3); None for any other file.
-
-    Pillow unpacks such files to 8 bits, the more significant ones. Telling it that the two bytes
-    of a value are stored the other way round yields the less significant ones.
-    """
-    halves = []
-    try:
-        for order in ("RGB;16B", "RGB;16L"):
-            with Image.open(path, formats=["PNG"]) as file:
-                if not file.tile or file.tile[0].args != "RGB;16B":
-                    return None
-                file.tile = [file.tile[0]._replace(args=order)]
-                halves.append(np.asarray(file).astype(np.uint16))
-    except Exception:  # whatever is wrong with the file, the common reader says it
-        return None
-    return np.bitwise_or(halves[0] << 8, halves[1], dtype=np.uint16)

@@ -17,7 +17,7 @@ def read(data: bytes, max_pixels: int) -> Still:
     return Still(pixels, alpha, metadata=metadata, source=Source("bmp", pixels, alpha, 8))
 
 
-def encode(still: Still, quality: int | None, bit_depth: int | None) -> bytes:
+def encode(still: Still, quality: int | None, bit_depth: int = 8) -> bytes:
     """Write an image as BMP."""
     buffer = BytesIO()
     options = {"dpi": still.metadata.dpi} if still.metadata.dpi else {}

@@ -66,6 +66,31 @@ def transfer_of_cicp(code: int) -> Transfer:
     return names.get(code, "display")
 
 
+def primaries(profile: bytes) -> Primaries | None:
+    """Return the primaries and the white of a profile that is made of a matrix and curves."""
+    tags = _tags(profile)
+    values = [tags.get(name, b"") for name in (b"rXYZ", b"gXYZ", b"bXYZ", b"wtpt")]
+    if any(value[:4] != b"XYZ " or len(value) < 20 for value in values):
+        return None
+    points = [np.frombuffer(value, ">i4", 3, 8) / 65536 for value in values]
+    white = points.pop()
+    chad = tags.get(b"chad", b"")
+    try:
+        if chad[:4] == b"sf32" and len(chad) >= 44:
+            adaptation = np.frombuffer(chad, ">i4", 9, 8).reshape(3, 3) / 65536
+        else:
+            adaptation = _adaptation(white)
+        native = np.linalg.solve(adaptation, np.stack([*points, _D50], 1)).T
+    except np.linalg.LinAlgError:
+        return None
+    sums = native.sum(1)
+    if not np.isfinite(native).all() or (sums <= 0).any() or (native[:, 1] <= 0).any():
+        return None
+    return tuple(
+        (float(x / total), float(y / total)) for (x, y, _), total in zip(native, sums, strict=True)
+    )
+
+
 def of_primaries(primaries: Primaries, gamma: float | None = None) -> bytes:
     """Make a profile of an RGB space: its primaries, and a power law or sRGB's curve.
 
@@ -76,7 +101,10 @@ def of_primaries(primaries: Primaries, gamma: float | None = None) -> bytes:
     gamma : float, optional
         The exponent from values to light; sRGB's curve where none is given.
     """
-    matrix = _to_d50(primaries)
+    columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in primaries]).T
+    colours, white = columns[:, :3], columns[:, 3]
+    adaptation = _adaptation(white)
+    matrix = adaptation @ (colours * np.linalg.solve(colours, white))
     if gamma is None:
         numbers = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
         curve = b"para" + bytes(4) + struct.pack(">HH", 3, 0) + b"".join(map(_fixed, numbers))
@@ -87,6 +115,7 @@ def of_primaries(primaries: Primaries, gamma: float | None = None) -> bytes:
         (b"desc", _text(text)),
         (b"cprt", _text("No copyright")),
         (b"wtpt", _xyz(_D50)),
+        (b"chad", b"sf32" + bytes(4) + b"".join(map(_fixed, adaptation.ravel()))),
         *((name, _xyz(matrix[:, i])) for i, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))),
         *((name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")),
     ]
@@ -115,14 +144,10 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
     return {name: bytes(profile[start : start + length]) for name, start, length in tags}
 
 
-def _to_d50(primaries: Primaries) -> NDArray[np.float64]:
-    """Return the matrix from linear RGB to XYZ under D50."""
-    columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in primaries]).T
-    colours, white = columns[:, :3], columns[:, 3]
-    matrix = colours * np.linalg.solve(colours, white)
+def _adaptation(white: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the matrix that takes XYZ under a white to XYZ under D50."""
     scale = (_BRADFORD @ _D50) / (_BRADFORD @ white)
-    adapted = np.linalg.solve(_BRADFORD, scale[:, None] * _BRADFORD) @ matrix
-    return np.asarray(adapted, np.float64)
+    return np.asarray(np.linalg.solve(_BRADFORD, scale[:, None] * _BRADFORD), np.float64)
 
 
 def _fixed(value: float) -> bytes:

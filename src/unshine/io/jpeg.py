@@ -111,7 +111,12 @@ def read(data: bytes, max_pixels: int) -> Still:
     return Still(pixels, alpha, metadata=metadata, source=source)
 
 
-def encode(still: Still, quality: int | None, bit_depth: int | None) -> bytes:
+def metadata_of(data: bytes) -> Metadata:
+    """Return what the head of a JPEG file says about its image."""
+    return _metadata(split(data)[0])
+
+
+def encode(still: Still, quality: int | None, bit_depth: int = 8) -> bytes:
     """Write an image as JPEG, as its source was coded unless a quality is asked for."""
     image = as_image(eight_bit(still.pixels), None)
     metadata = still.metadata
@@ -344,7 +349,7 @@ def _gain_map(data: bytes, still: Still) -> bytes:
         dimmed = none + (values - none) * weight
         pixels = np.rint(np.where(values > none, dimmed, values)).astype(np.uint8)
     turned = replace(own.source, turned=source.turned) if own.source else None
-    return encode(replace(own, pixels=pixels, source=turned), None, None)
+    return encode(replace(own, pixels=pixels, source=turned), None)
 
 
 def _no_gain(packet: bytes | None) -> float:
@@ -391,4 +396,4 @@ def _preview(data: bytes, still: Still) -> bytes:
     if still.source and still.source.turned >= 5:
         width, height = height, width
     image = as_image(eight_bit(still.pixels), None).convert("RGB").resize((width, height))
-    return encode(replace(own, pixels=np.asarray(image)), None, None)
+    return encode(replace(own, pixels=np.asarray(image)), None)

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unshine import optics
+from unshine.io import icc
 from unshine.io.icc import Transfer
 from unshine.io.model import Still
+from unshine.io.plain import scaled
 from unshine.layers import HIGHLIGHT_THRESHOLD
 from unshine.pixels import strips
 
@@ -105,11 +107,47 @@ def converted(still: Still, transfer: Transfer) -> Still:
         result[rows] = _stored(values, result.dtype)
     alpha = still.alpha
     if alpha is not None and alpha.dtype != result.dtype:
-        from unshine.io.plain import scaled
-
         alpha = scaled(alpha, result.dtype)
-    metadata = replace(still.metadata, icc_profile=None, colour=(), cicp=None)
+    # The primaries stay, and with them a profile, unless they are what everyone expects.
+    profile = still.profile()
+    points = icc.primaries(profile) if profile is not None else None
+    curve = 1.0 if transfer == "linear" else None
+    usual = points is None or np.allclose(points, icc.SRGB, atol=2e-3)
+    made = None if usual or points is None else icc.of_primaries(points, curve)
+    metadata = replace(still.metadata, icc_profile=made, colour=(), cicp=None)
     return replace(still, pixels=result, alpha=alpha, transfer=transfer, metadata=metadata)
+
+
+def with_straight_colours(still: Still) -> Still:
+    """Return an image whose colours are not multiplied by its opacity."""
+    if not still.premultiplied or still.alpha is None:
+        return replace(still, premultiplied=False)
+    share = _share(still.alpha, still.pixels)
+    straight = np.divide(
+        still.pixels, share, out=np.zeros(still.pixels.shape, np.float32), where=share > 0
+    )
+    return replace(still, pixels=_like(straight, still.pixels), premultiplied=False)
+
+
+def with_premultiplied_colours(still: Still) -> Still:
+    """Return an image whose colours are multiplied by its opacity."""
+    if still.premultiplied or still.alpha is None:
+        return still
+    product = still.pixels * _share(still.alpha, still.pixels)
+    return replace(still, pixels=_like(product, still.pixels), premultiplied=True)
+
+
+def _share(alpha: NDArray[Any], pixels: NDArray[Any]) -> Floats:
+    share: Floats = alpha.astype(np.float32)
+    if alpha.dtype.kind != "f":
+        share /= np.float32(np.iinfo(alpha.dtype).max)
+    return share if pixels.ndim == 2 else share[..., None]
+
+
+def _like(values: Floats, like: NDArray[Any]) -> NDArray[Any]:
+    if like.dtype.kind == "f":
+        return values.astype(like.dtype)
+    return np.rint(values.clip(0, np.iinfo(like.dtype).max)).astype(like.dtype)
 
 
 def to_linear(values: NDArray[Any], transfer: Transfer) -> Floats:

@@ -74,7 +74,9 @@ class Metadata:
         if self.cicp is not None:
             primaries = icc.PRIMARIES.get(self.cicp[0])
             # What is not tagged is taken for sRGB by everyone; so is what only says that.
-            if primaries is None or (primaries == icc.SRGB and self.cicp[1] in (1, 2, 6, 13)):
+            if self.cicp[1] in (16, 18) or primaries is None:
+                return None
+            if primaries == icc.SRGB and self.cicp[1] in (1, 2, 6, 13):
                 return None
             gamma = {4: 2.2, 5: 2.8, 8: 1.0}.get(self.cicp[1])
             return icc.of_primaries(primaries, gamma)
@@ -203,6 +205,8 @@ class Still:
     range, whatever the depth of the file."""
     alpha: NDArray[Any] | None = None
     """Opacity, H×W, of the same type as the pixels; the largest number (1 of floats) is opaque."""
+    premultiplied: bool = field(default=False, kw_only=True)
+    """Whether the pixels are multiplied by the opacity, as OpenEXR has them."""
     transfer: Transfer = "display"
     """How the values relate to light: made for a display (sRGB and its like), linear, PQ or HLG."""
     metadata: Metadata = field(default_factory=Metadata)

@@ -96,6 +96,14 @@ def scaled(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return result
 
 
+def widened(values: NDArray[Any], depth: int) -> NDArray[np.uint16]:
+    """Turn whole numbers of fewer bits into ones that fill the range of 16."""
+    result = np.empty(values.shape, np.uint16)
+    for rows in strips(values.shape):
+        result[rows] = np.rint(values[rows] * np.float32(65535 / (2**depth - 1)))
+    return result
+
+
 def photoshop_without_previews(resources: bytes) -> bytes:
     """Take the small copies of the image out of Photoshop's image resources."""
     kept, position = b"", 0

@@ -90,26 +90,25 @@ def read(data: bytes, max_pixels: int) -> Still:
     return Still(pixels, alpha, _transfer(metadata), metadata, source)
 
 
-def encode(still: Still, quality: int | None, bit_depth: int | None) -> bytes:
+def encode(still: Still, quality: int | None, bit_depth: int) -> bytes:
     """Write an image as PNG, with 8 or 16 bits."""
-    bits = bit_depth or (8 if still.pixels.dtype == np.uint8 else 16)
-    dtype = np.dtype(np.uint8 if bits == 8 else np.uint16)
+    dtype = np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
     pixels = scaled(still.pixels, dtype)
     alpha = None if still.alpha is None else scaled(still.alpha, dtype)
     grey = pixels.ndim == 2
     colour_type = (_GREY if grey else _RGB) if alpha is None else _GREY_ALPHA if grey else _RGBA
-    before, after = _written(still, (bits, colour_type))
-    if bits == 8:
+    before = _written(still, (bit_depth, colour_type))
+    if bit_depth == 8:
         buffer = BytesIO()
         as_image(pixels, alpha).save(buffer, "PNG")
         coded = buffer.getvalue()
         header, rest = coded[: len(_SIGNATURE) + 25], coded[len(_SIGNATURE) + 25 : -12]
     else:
         height, width = pixels.shape[:2]
-        head = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
+        head = struct.pack(">IIBBBBB", width, height, bit_depth, colour_type, 0, 0, 0)
         header = _SIGNATURE + chunk(b"IHDR", head)
         rest = b"".join(chunk(b"IDAT", piece) for piece in _compressed(pixels, alpha))
-    return b"".join((header, before, rest, after, chunk(b"IEND", b"")))
+    return b"".join((header, before, rest, chunk(b"IEND", b"")))
 
 
 def _metadata(found: Chunks) -> Metadata:
@@ -137,8 +136,8 @@ def _metadata(found: Chunks) -> Metadata:
     return replace(result, chunks=tuple(others), gone=tuple(gone))
 
 
-def _written(still: Still, stored: tuple[int, int]) -> tuple[bytes, bytes]:
-    """Write the chunks that stand before the pixels, and those that stand after them."""
+def _written(still: Still, stored: tuple[int, int]) -> bytes:
+    """Write the chunks that are not the image itself."""
     metadata = still.metadata
     before: Chunks = list(metadata.colour)
     if metadata.cicp is not None and not metadata.colour and still.pixels.ndim == 3:
@@ -160,7 +159,7 @@ def _written(still: Still, stored: tuple[int, int]) -> tuple[bytes, bytes]:
         text = metadata.comment.decode("utf-8", "replace").replace("\0", "").encode()
         before.append((b"iTXt", b"Comment\0\0\0\0\0" + text))
     before += metadata.chunks
-    return b"".join(chunk(*pair) for pair in before), b""
+    return b"".join(chunk(*pair) for pair in before)
 
 
 def _transfer(metadata: Metadata) -> Transfer:

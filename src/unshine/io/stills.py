@@ -31,7 +31,7 @@ from PIL import UnidentifiedImageError
 
 from unshine.errors import UnshineError
 from unshine.files import writing
-from unshine.io import light
+from unshine.io import light, raw, tiff
 from unshine.io.light import for_display, with_display
 from unshine.io.model import MAX_PIXELS, TITLES, Kind, Metadata, Source, Still
 
@@ -44,14 +44,21 @@ __all__ = [
 FORMATS: dict[str, Kind] = {
     ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".jfif": "jpeg",
     ".png": "png", ".webp": "webp", ".bmp": "bmp", ".tif": "tiff", ".tiff": "tiff",
+    ".heic": "heic", ".heif": "heic", ".hif": "heic", ".avif": "avif", ".exr": "exr",
 }  # fmt: skip
 """The file name endings that are written, and the kinds of files that they stand for."""
 
-READABLE: dict[str, Kind] = dict(FORMATS)
+_RAW = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef",
+    ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw",
+    ".x3f",
+)  # fmt: skip
+READABLE: dict[str, Kind] = FORMATS | dict.fromkeys(_RAW, "raw")
 """The file name endings that are read."""
 
 _DEPTHS: dict[Kind, tuple[int, ...]] = {
     "jpeg": (8,), "png": (8, 16), "webp": (8,), "bmp": (8,), "tiff": (8, 16, 32),
+    "heic": (8, 10, 12), "avif": (8, 10, 12), "exr": (16, 32),
 }  # fmt: skip
 _HDR: tuple[Kind, ...] = ("png", "avif", "heic")
 _OPAQUE: tuple[Kind, ...] = ("jpeg", "bmp")
@@ -137,7 +144,7 @@ def write(
         1 to 100, for lossy kinds. By default JPEG is coded as its source was, and other images
         with a quality that nobody sees.
     bit_depth : int, optional
-        8, 16 or 32 (floats); by default as the image came.
+        8, 10, 12, 16 or 32 (floats), as the kind of file allows; by default as the image came.
 
     Returns
     -------
@@ -221,7 +228,7 @@ def lost(still: Still, format: Kind, bit_depth: int | None = None) -> tuple[str,
 
 
 def detect(data: bytes) -> Kind | None:
-    """Tell the kind of a file by its first bytes; None if it is none that is read.
+    """Tell the kind of a file by its content; None if it is none that is read.
 
     Examples
     --------
@@ -236,6 +243,16 @@ def detect(data: bytes) -> Kind | None:
         return "webp"
     if data[:2] == b"BM":
         return "bmp"
+    if data[:4] == b"v/1\1":
+        return "exr"
+    if data[4:8] == b"ftyp":
+        brands = {data[8:12], *(data[at : at + 4] for at in range(16, min(len(data), 64), 4))}
+        if brands & {b"avif", b"avis"}:
+            return "avif"
+        if brands & {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}:
+            return "heic"
+    if raw.is_raw(data):
+        return "raw"
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "tiff"
     return None
@@ -363,29 +380,36 @@ def _encoded(still: Still, kind: Kind, quality: int | None, bit_depth: int | Non
                 " TIFF instead."
             )
         still = replace(still, alpha=None)
-    still = _in_light_of(still, kind, bit_depth)
+    depth = _depth(still, kind, bit_depth)
+    still = _in_light_of(still, kind, depth)
     if kind != still.kind:
         still = replace(still, metadata=still.metadata.without_parts())
     still = _with_thumbnail(still)
-    data: bytes = _module(kind).encode(still, quality, bit_depth)
+    data: bytes = _module(kind).encode(still, quality, depth)
     return data
 
 
-def _in_light_of(still: Still, kind: Kind, bit_depth: int | None) -> Still:
-    """Convert linear images for kinds of files that hold display values only, and back."""
+def _in_light_of(still: Still, kind: Kind, depth: int) -> Still:
+    """Convert an image to the light, and to the use of opacity, that a kind of file has."""
     if still.transfer in ("pq", "hlg"):
-        if kind not in _HDR:
+        if kind not in _HDR or depth == 8 < still.bit_depth:
             raise UnshineError(
                 f"this is an HDR image ({still.transfer.upper()}), which {TITLES[kind]} files"
-                " cannot say; write PNG instead."
+                f"{' of 8 bits' if kind in _HDR else ''} cannot hold; write 16-bit PNG instead."
             )
         return still
+    floats = kind == "exr" or (kind == "tiff" and (depth == 32 or tiff.holds_halves(still)))
+    if not floats or depth == 8:
+        still = light.with_straight_colours(still)
     if kind == "exr":
+        return light.with_premultiplied_colours(light.converted(still, "linear"))
+    if floats and still.profile() is None:
+        # A TIFF file of floats without a profile holds light.
         return light.converted(still, "linear")
-    if still.transfer == "linear" and kind != still.kind:
-        floats = still.pixels.dtype.kind == "f"
-        if kind not in ("png", "tiff") or floats != (kind == "tiff") or bit_depth == 8:
-            return light.converted(still, "display")
+    own = kind == still.kind and depth == still.bit_depth
+    same_numbers = (still.pixels.dtype.kind == "f") == floats and depth > 8
+    if still.transfer == "linear" and not own and not (kind in ("png", "tiff") and same_numbers):
+        return light.converted(still, "display")
     return still
 
 
@@ -448,10 +472,11 @@ def _stamp(status: os.stat_result) -> tuple[int, ...]:
 
 def _depth(still: Still, kind: Kind, bit_depth: int | None) -> int:
     """Return the bits of a value that a file will have."""
+    wanted = bit_depth or still.bit_depth
+    if kind == "exr" and bit_depth is None and still.pixels.dtype == np.uint16:
+        wanted = 32  # halves have 11 bits
     depths = _DEPTHS[kind]
-    if bit_depth is not None:
-        return bit_depth
-    return still.bit_depth if still.bit_depth in depths else depths[-1]
+    return next((depth for depth in depths if depth >= wanted), depths[-1])
 
 
 def _opaque(dtype: np.dtype[Any]) -> float:

@@ -78,15 +78,16 @@ def read(data: bytes, max_pixels: int) -> Still:
     pixels = upright(pixels, left)
     alpha = None if alpha is None else upright(alpha, left)
     coding = {
-        "compression": compression, "predictor": number(317, 1), "associated": associated,
+        "compression": compression, "predictor": number(317, 1),
         "tile": (number(323, 0), number(322, 0)), "half": kind == _FLOAT and bits == 16,
     }  # fmt: skip
     depth = 8 if bits < 8 else bits if kind == _FLOAT else min(16, -(-bits // 8) * 8)
     source = Source("tiff", pixels, alpha, depth, coding, exif.orientation(data))
-    return Still(pixels, alpha, _transfer(pixels, metadata), metadata, source)
+    transfer = _transfer(pixels, metadata)
+    return Still(pixels, alpha, transfer, metadata, source, premultiplied=associated)
 
 
-def encode(still: Still, quality: int | None, bit_depth: int | None) -> bytes:
+def encode(still: Still, quality: int | None, bit_depth: int) -> bytes:
     """Write an image as TIFF, with 8 or 16 bits or 32-bit floats, compressed as its source was."""
     dtype = _dtype(still, bit_depth)
     pixels = scaled(still.pixels, dtype)
@@ -104,17 +105,24 @@ def encode(still: Still, quality: int | None, bit_depth: int | None) -> bytes:
             options = {"compression": _DEFLATE[0]}
         as_image(pixels, alpha).save(buffer, "TIFF", **options)
     else:
-        _write_deep(buffer, pixels, alpha, known[1], coding)
+        _write_deep(buffer, pixels, alpha, still.premultiplied, known[1], coding)
     _add_tags(buffer, still)
     return buffer.getvalue()
 
 
-def _dtype(still: Still, bit_depth: int | None) -> np.dtype[Any]:
-    if bit_depth is not None:
-        return np.dtype({8: np.uint8, 16: np.uint16, 32: np.float32}[bit_depth])
-    if still.pixels.dtype.kind == "f" and still.source and still.source.coding.get("half"):
+def _dtype(still: Still, bit_depth: int) -> np.dtype[Any]:
+    if bit_depth == 16 and holds_halves(still):
         return np.dtype(np.float16)
-    return still.pixels.dtype
+    return np.dtype({8: np.uint8, 16: np.uint16, 32: np.float32}[bit_depth])
+
+
+def holds_halves(still: Still) -> bool:
+    """Say if the source has floats of 16 bits, which then stay."""
+    return (
+        still.source is not None
+        and bool(still.source.coding.get("half"))
+        and (still.kind == "tiff" and still.pixels.dtype.kind == "f")
+    )
 
 
 def _metadata(data: bytes, tags: exif.Directory) -> Metadata:
@@ -257,13 +265,14 @@ def _deep(data: bytes, photometric: int) -> tuple[NDArray[Any], NDArray[Any] | N
     colours = 1 if count < 3 else 3
     alpha = np.ascontiguousarray(values[..., -1]) if count > colours else None
     pixels = values[..., 0] if colours == 1 else values[..., :3]
-    return np.ascontiguousarray(pixels), alpha, bool(extra and extra[0] == 1)
+    return np.ascontiguousarray(pixels), alpha, alpha is not None and extra[:1] == [1]
 
 
 def _write_deep(
     buffer: BytesIO,
     pixels: NDArray[Any],
     alpha: NDArray[Any] | None,
+    associated: bool,
     compression: str | None,
     coding: Any,
 ) -> None:
@@ -282,6 +291,6 @@ def _write_deep(
         compression=compression, metadata=None, software=False, byteorder="<",
         planarconfig="contig" if values.ndim == 3 else None,
         extrasamples=None if alpha is None else
-        ["assocalpha" if coding.get("associated") else "unassalpha"],
+        ["assocalpha" if associated else "unassalpha"],
         **options,
     )  # fmt: skip

@@ -31,7 +31,7 @@ def read(data: bytes, max_pixels: int) -> Still:
     return Still(pixels, alpha, metadata=metadata, source=source)
 
 
-def encode(still: Still, quality: int | None, bit_depth: int | None) -> bytes:
+def encode(still: Still, quality: int | None, bit_depth: int = 8) -> bytes:
     """Write an image as WebP; lossless if its source was, unless a quality is asked for."""
     alpha = None if still.alpha is None else eight_bit(still.alpha)
     image = as_image(eight_bit(still.pixels), alpha)
