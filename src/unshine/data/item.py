@@ -20,7 +20,8 @@ Mask = NDArray[np.bool_]
 Split = Literal["train", "test"]
 """Which part of a dataset, where it has parts."""
 
-ENDINGS = tuple(stills.FORMATS)
+ENDINGS = tuple(e for e, kind in stills.READABLE.items() if kind not in ("exr", "raw"))
+"""Of files that hold display values; datasets keep linear masters beside them."""
 
 
 @dataclass(frozen=True)
