@@ -2,7 +2,7 @@
 
     python benchmarks/classical.py [METHOD...] [--csv FILE]
 
-The picture is a synthetic scene with textured surfaces and highlights, always the same.
+The image is a synthetic scene with textured surfaces and highlights, always the same.
 """
 
 import argparse
@@ -29,7 +29,7 @@ LIMITS = {
 """Seconds that two cores may take, where a limit was set."""
 
 
-def picture(height: int = 480, width: int = 640) -> NDArray[np.float32]:
+def scene(height: int = 480, width: int = 640) -> NDArray[np.float32]:
     """Make a scene of 40 coloured surfaces, shading, 12 highlights and sensor noise, linear."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:height, :width]
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="append the results to this file")
     options = parser.parse_args()
 
-    image = picture()
+    image = scene()
     print(f"{'method':14} {'wall s':>9} {'CPU s':>9} {'limit s':>8}")
     for name in options.methods:
         remove = METHODS[name]

@@ -4,7 +4,7 @@ Run by hand on an otherwise quiet machine, optionally with how many calls to tim
 
     python benchmarks/frameworks.py
 
-Inference at 256², one picture; a training step (plain mean squared error, float32, gradients
+Inference at 256², one image; a training step (plain mean squared error, float32, gradients
 without the optimiser's update) of TSHRNet with 4 tuples at 256² and of ours with 8 at 128². Every
 figure is taken in a process of its own, after two calls to warm up and compile, and is the median.
 """
@@ -31,7 +31,7 @@ from unshine.networks.three_stage import FAST
 HERE = Path(__file__).parent
 INFERENCE = (1, 256)
 TRAINING = {"tshrnet": (4, 256), "three_stage": (8, 128)}
-"""Pictures at once, and their side."""
+"""Images at once, and their side."""
 CALLS = 7
 
 
@@ -77,9 +77,9 @@ def in_mindspore(network: str, training: bool, image: np.ndarray) -> Callable[[]
     given = mindspore.Tensor(image)
     compiled = mindspore.jit(model.construct)
 
-    def loss(picture: Any) -> Any:
+    def loss(batch: Any) -> Any:
         total = 0.0
-        for output in forward(picture):
+        for output in forward(batch):
             total = total + ((output - 0.3) ** 2).mean()
         return total
 

@@ -5,7 +5,7 @@ Run by hand on an otherwise quiet machine:
     python benchmarks/reading.py
 
 Tuples of seven 256×256 JPEG files in SSHR's layout, as large as SSHR's own, are written to a
-temporary folder, then read, cut out and mirrored as `unshine train` does it, for the recipe that
+temporary folder, then read, cropped and mirrored as `unshine train` does it, for the recipe that
 reads most of them. A training step on the same machine must take longer than reading its batch.
 """
 
@@ -35,15 +35,15 @@ SUFFIXES = ("i", "a", "s", "r", "d", "d_tc", "m")
 def write(folder: Path) -> Path:
     """Write tuples with a list, and return the list; what they show does not matter."""
     with Image.open(HERE.parent / "examples" / "coffee.png") as example:
-        picture = example.convert("RGB").resize((2 * SIZE, 2 * SIZE))
+        image = example.convert("RGB").resize((2 * SIZE, 2 * SIZE))
     rng = np.random.default_rng(0)
     lines = []
     for index in range(TUPLES):
         names = [f"{index:04}_{suffix}.jpg" for suffix in SUFFIXES]
         for name in names:
             left, top = (int(x) for x in rng.integers(SIZE, size=2))
-            cut = picture.crop((left, top, left + SIZE, top + SIZE))
-            cut.save(folder / name, quality=95, subsampling=0)
+            crop = image.crop((left, top, left + SIZE, top + SIZE))
+            crop.save(folder / name, quality=95, subsampling=0)
         lines.append(" ".join(names))
     path = folder / "train_7_tuples.lst"
     path.write_text("\n".join(lines))

@@ -1,11 +1,11 @@
-"""Time and memory of removing highlights, by picture size.
+"""Time and memory of removing highlights, by image size.
 
 Run by hand on an otherwise quiet machine:
 
     python benchmarks/speed.py
 
 Every size runs in a process of its own: load the network, one call to warm up, then the median of
-some timed calls; memory is the process's peak, Python and libraries included. The example picture
+some timed calls; memory is the process's peak, Python and libraries included. The example image
 is enlarged and given grain, so that photographs above the working size take the usual path.
 """
 
@@ -33,18 +33,18 @@ CALLS = 5
 
 
 def measure(width: int, height: int) -> dict[str, float]:
-    """Time warm calls on one picture, in this process."""
+    """Time warm calls on one image, in this process."""
     with Image.open(HERE.parent / "examples" / "coffee.png") as example:
-        picture = np.asarray(example.convert("RGB").resize((width, height)))
+        image = np.asarray(example.convert("RGB").resize((width, height)))
     grain = np.random.default_rng(0).integers(-3, 4, (height, width, 1), dtype=np.int16)
-    picture = (picture + grain).clip(0, 255).astype(np.uint8)
+    image = (image + grain).clip(0, 255).astype(np.uint8)
     del grain
     remover = Remover()
-    remover(picture)
+    remover(image)
     times = []
     for _ in range(CALLS):
         start = time.perf_counter()
-        remover(picture)
+        remover(image)
         times.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in kilobytes, macOS in bytes.

@@ -76,17 +76,17 @@ def save(path):
     Image.new("RGB", (4, 3)).save(path)
 
 
-def test_choose(tmp_path):
+def test_the_protocol_follows_the_layout_unless_named(tmp_path):
     save(tmp_path / "four" / "cups.png")
     save(tmp_path / "four" / "cups_gt.png")
     save(tmp_path / "shiq" / "1_A.png")
     save(tmp_path / "shiq" / "1_D.png")
     save(tmp_path / "alone" / "a.png")
-    chosen = {name: protocols.choose(tmp_path / name)[0].name for name in ("four", "shiq")}
+    chosen = {name: protocols.find(tmp_path / name)[0].name for name in ("four", "shiq")}
     assert chosen == {"four": "shen-zheng", "shiq": "shiq"}
-    assert protocols.choose(tmp_path / "four", "pairs")[0].name == "pairs"
-    assert protocols.choose(tmp_path / "shiq", "shiq-b")[0].square == 256
-    assert protocols.choose(tmp_path / "alone", truth=tmp_path / "shiq")[0].name == "pairs"
+    assert protocols.find(tmp_path / "four", "pairs")[0].name == "pairs"
+    assert protocols.find(tmp_path / "shiq", "shiq-b")[0].square == 256
+    assert protocols.find(tmp_path / "alone", truth=tmp_path / "shiq")[0].name == "pairs"
     for folder, name, words in (
         ("none", None, "no such file"),
         ("alone", None, "known dataset"),
@@ -94,4 +94,4 @@ def test_choose(tmp_path):
         ("four", "best", "no protocol 'best'"),
     ):
         with pytest.raises(UnshineError, match=words):
-            protocols.choose(tmp_path / folder, name)
+            protocols.find(tmp_path / folder, name)

@@ -65,7 +65,7 @@ def test_channels_are_treated_alike(name, scene):
         assert np.allclose(swapped, result, atol=1e-5)
 
 
-ODD_PICTURES = {
+ODD_IMAGES = {
     "zeros": np.zeros((9, 8, 3)),
     "ones": np.ones((9, 8, 3)),
     "grey": np.full((9, 8, 3), 0.4),
@@ -84,11 +84,11 @@ ODD_PICTURES = {
 
 
 @pytest.mark.parametrize("name", QUICK)
-@pytest.mark.parametrize("picture", ODD_PICTURES)
+@pytest.mark.parametrize("image", ODD_IMAGES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.filterwarnings("error")
-def test_odd_pictures(name, picture, dtype):
-    image = ODD_PICTURES[picture].astype(dtype)
+def test_odd_images(name, image, dtype):
+    image = ODD_IMAGES[image].astype(dtype)
     result = QUICK[name](image)
     assert result.shape == image.shape
     assert np.isfinite(result).all()
@@ -105,7 +105,7 @@ def test_refuses_what_is_no_rgb_image(name, shape):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
-def test_large_picture(name, scene):
+def test_large_image(name, scene):
     """12 megapixels; akashi2016 with few iterations, since it would take an hour."""
     image = np.tile(scene.image.astype(np.float32), (32, 32, 1))[:3000, :4000]
     result = QUICK[name](image)
@@ -113,7 +113,7 @@ def test_large_picture(name, scene):
     assert np.isfinite(result).all()
 
 
-# PSNR on animals, cups, fruit and masks, values as stored, whole picture: the figures of SIHR's
+# PSNR on animals, cups, fruit and masks, values as stored, whole image: the figures of SIHR's
 # README, a MATLAB collection of these methods by other authors.
 PUBLISHED = {
     "tan2005": (30.4, 31.6, 30.4, 25.8),
@@ -130,7 +130,7 @@ PUBLISHED = {
     [pytest.param(n, marks=pytest.mark.slow) if n == "akashi2016" else n for n in PUBLISHED],
 )
 def test_published_figures(name: str, shen_zheng: Path):
-    """Within 0.7 dB of the published figure, or above, on three of the four pictures."""
+    """Within 0.7 dB of the published figure, or above, on three of the four images."""
     below = []
     for stem, published in zip(("animals", "cups", "fruit", "masks"), PUBLISHED[name], strict=True):
         image, truth = (

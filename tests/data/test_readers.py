@@ -68,7 +68,7 @@ def test_eight_bit_and_grey(tmp_path):
     assert np.allclose(item.read_image(tmp_path / "grey.png"), np.full((3, 4, 3), 0.2))
 
 
-def test_pictures_that_differ_in_their_ending_alone(tmp_path):
+def test_images_that_differ_in_their_ending_alone(tmp_path):
     save(tmp_path / "a.png")
     save(tmp_path / "a.bmp")
     with pytest.raises(UnshineError, match="same name"):
@@ -135,8 +135,8 @@ def test_sshr_refuses_unclear_lists(tmp_path):
     [
         ("a b c", "line 2 has 3 paths, not 4 or 7"),
         ("a b c d e f g", "line 2 has 7 paths, the lines before it others"),
-        ("m/1_i.png m/1_r.png m/2_d.png m/1_d_tc.png", "line 2 mixes pictures"),
-        ("m/1_i.png m/1_r.png m/1_r.png m/1_d_tc.png", "line 2 names one picture twice"),
+        ("m/1_i.png m/1_r.png m/2_d.png m/1_d_tc.png", "line 2 mixes images"),
+        ("m/1_i.png m/1_r.png m/1_r.png m/1_d_tc.png", "line 2 names one image twice"),
     ],
 )
 def test_bad_lines_are_named_or_skipped(tmp_path, caplog, line, words):

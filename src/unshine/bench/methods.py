@@ -12,13 +12,14 @@ import numpy as np
 
 from unshine import __version__, classical, optics
 from unshine.data import item
-from unshine.data.item import Example, Floats, resize_image
+from unshine.data.item import Example, resize_image
 from unshine.errors import UnshineError
+from unshine.pixels import Floats
 
 if TYPE_CHECKING:
     from unshine.remover import Remover
 
-Run = Callable[[Example], Floats]
+Removal = Callable[[Example], Floats]
 """From an example to its result, (H, W, 3), in the space of the example."""
 
 INPUT = "input"
@@ -43,7 +44,7 @@ class Method(ABC):
         """Changes whenever the method may give other results."""
 
     @abstractmethod
-    def load(self) -> Run:
+    def load(self) -> Removal:
         """Get ready to run; what is slow about it happens once in each process."""
 
 
@@ -56,7 +57,7 @@ class Input(Method):
     timed = False
     version = __version__
 
-    def load(self) -> Run:
+    def load(self) -> Removal:
         """Return the image itself."""
         return lambda example: example.image
 
@@ -67,7 +68,7 @@ class Classical(Method):
 
     version = __version__
 
-    def load(self) -> Run:
+    def load(self) -> Removal:
         """Look the function up."""
         remove = classical.METHODS[self.name]
 
@@ -96,7 +97,7 @@ class Ours(Method):
 
         return _fingerprint(self.weights or DEFAULT_WEIGHTS) + (self.variant or "")
 
-    def load(self) -> Run:
+    def load(self) -> Removal:
         """Load the network, which the rows of its layers share."""
         remover = _remover(self.weights, self.variant)
         if self.layer == "clean":
@@ -117,7 +118,7 @@ class Foreign(Method):
         """Of the file, and of the range that it is run with."""
         return f"{_fingerprint(self.path)}{self.symmetric}"
 
-    def load(self) -> Run:
+    def load(self) -> Removal:
         """Load the network."""
         return _for_display_values(_load_onnx(self.path, self.symmetric))
 
@@ -134,7 +135,7 @@ class Predictions(Method):
         """Of the files."""
         return _fingerprint(self.folder)
 
-    def load(self) -> Run:
+    def load(self) -> Removal:
         """Results are read one by one."""
         return lambda example: _read_prediction(self.folder, example)
 
@@ -291,7 +292,7 @@ def _remover(weights: Path | None, variant: str | None) -> "Remover":
     return Remover(weights=weights, variant=variant)
 
 
-def _for_display_values(remove: Callable[[Floats], Floats]) -> Run:
+def _for_display_values(remove: Callable[[Floats], Floats]) -> Removal:
     def run(example: Example) -> Floats:
         if not example.linear:
             return remove(example.image)

@@ -110,7 +110,7 @@ PROTOCOLS = {
 """Every protocol by name: each reader's own has the reader's name, those of papers a suffix."""
 
 
-def choose(
+def find(
     data: Path, name: str | None = None, truth: Path | None = None
 ) -> tuple[Protocol, list[Entry]]:
     """Find the examples in a folder, and the protocol for its layout unless `name` says it.

@@ -19,8 +19,9 @@ from PIL import Image
 from unshine import __version__, files, metrics, optics, pixels
 from unshine.bench.methods import INPUT, Method
 from unshine.bench.protocols import PROTOCOLS, Protocol
-from unshine.data.item import Entry, Example, Floats
+from unshine.data.item import Entry, Example
 from unshine.errors import UnshineError
+from unshine.pixels import Floats
 
 RESULTS, SETTINGS, IMAGES = "results.csv", "run.json", "images"
 THUMBNAIL_SIDE = 640

@@ -23,7 +23,7 @@ def remove(
 ) -> Floats:
     """Remove highlights by explaining each pixel with few surface colours and white.
 
-    The picture is factorised into colours (white, which is given, and a few surface colours) times
+    The image is factorised into colours (white, which is given, and a few surface colours) times
     coefficients, none of them negative; a penalty on the coefficients makes most of them zero, so
     that white is used only where no surface colour explains a pixel. What white explains is the
     highlight.
@@ -63,6 +63,16 @@ def remove(
     Akashi & Okatani, "Separation of reflection components by sparse non-negative matrix
     factorization", Computer Vision and Image Understanding 146, 2016.
     Eggert & Körner, "Sparse coding and NMF", IJCNN 2004: the updates with normalised columns.
+
+    Examples
+    --------
+    Its sparse model leaves a quarter of this highlight:
+
+    >>> surface = np.linspace(0.2, 1, 32)[:, None, None] * np.full((32, 32, 3), (0.6, 0.3, 0.1))
+    >>> image = surface.copy()
+    >>> image[12:16, 12:18] += 0.3
+    >>> (remove(image, starts=1) - surface)[13, 13].round(1)
+    array([0.1, 0.1, 0.1])
     """
     image = checked(image)
     smallest, largest = extremes(image)

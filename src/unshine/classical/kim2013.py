@@ -13,7 +13,7 @@ def remove(
     trust: float = 5.0,
     prior: float = 0.002,
     smooth: float = 0.02,
-    rounds: int = 2,
+    iterations: int = 2,
     sigma_space: float = 0.25,
     sigma_range: float = 0.04,
 ) -> Floats:
@@ -37,7 +37,7 @@ def remove(
         How fast a pixel's say in its hue's chromaticity falls with its share of dark channel.
     prior, smooth : float
         Weights of the dark channel and of smoothness against the chromaticity's evidence.
-    rounds : int
+    iterations : int
         Alternations.
     sigma_space, sigma_range : float
         Extent of the average over a hue: share of the shorter side, and chromaticity.
@@ -50,6 +50,14 @@ def remove(
     References
     ----------
     Kim, Jin, Hadap & Kweon, "Specular reflection separation using dark channel prior", CVPR 2013.
+
+    Examples
+    --------
+    >>> surface = np.linspace(0.2, 1, 32)[:, None, None] * np.full((32, 32, 3), (0.6, 0.3, 0.1))
+    >>> image = surface.copy()
+    >>> image[12:16, 12:18] += 0.3
+    >>> np.allclose(remove(image), surface, atol=0.02)
+    True
     """
     image = checked(image)
     smallest, largest = extremes(image)
@@ -61,7 +69,7 @@ def remove(
     _, guide = specular_invariant(image)
 
     specular = np.zeros_like(smallest)
-    for _ in range(rounds):
+    for _ in range(iterations):
         rest = np.maximum(total - 3 * specular, 1e-3)
         weight = rest * np.exp(-trust * np.maximum(dark - specular, 0) / rest)
         top = weight * (largest - specular) / rest

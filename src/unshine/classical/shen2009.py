@@ -33,6 +33,14 @@ def remove(image: Floats, offset: float = 0.5, highlight: float = 0.1, ring: int
     ----------
     Shen & Cai, "Simple and efficient method for specularity removal in an image", Applied Optics
     48(14), 2009.
+
+    Examples
+    --------
+    >>> surface = np.linspace(0.2, 1, 32)[:, None, None] * np.full((32, 32, 3), (0.6, 0.3, 0.1))
+    >>> image = surface.copy()
+    >>> image[12:16, 12:18] += 0.3
+    >>> np.allclose(remove(image), surface, atol=0.01)
+    True
     """
     image = checked(image)
     smallest, _ = extremes(image)

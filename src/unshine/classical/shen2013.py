@@ -11,7 +11,7 @@ from unshine.classical._image import Floats, checked, extremes, without
 def remove(image: Floats, cluster_distance: float = 0.3) -> Floats:
     """Remove highlights by the intensity ratio of like-coloured pixels.
 
-    Subtracting the smallest channel leaves a picture free of white light, whose chromaticity tells
+    Subtracting the smallest channel leaves an image free of white light, whose chromaticity tells
     surfaces apart. In a cluster of one surface colour, the largest channel of a matte pixel is a
     fixed multiple of the channel range, which white light does not change; whatever exceeds that
     multiple (its median over the cluster) is highlight.
@@ -31,6 +31,14 @@ def remove(image: Floats, cluster_distance: float = 0.3) -> Floats:
     References
     ----------
     Shen & Zheng, "Real-time highlight removal using intensity ratio", Applied Optics 52(19), 2013.
+
+    Examples
+    --------
+    >>> surface = np.linspace(0.2, 1, 32)[:, None, None] * np.full((32, 32, 3), (0.6, 0.3, 0.1))
+    >>> image = surface.copy()
+    >>> image[12:16, 12:18] += 0.3
+    >>> np.allclose(remove(image), surface)
+    True
     """
     return by_intensity_ratio(image, lambda points: _greedy_clusters(points, cluster_distance))
 

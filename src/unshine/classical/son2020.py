@@ -53,22 +53,30 @@ def remove(
     models", IEEE Transactions on Image Processing 29, 2020.
     Pock & Chambolle, "Diagonal preconditioning for first order primal-dual algorithms in convex
     optimization", ICCV 2011.
+
+    Examples
+    --------
+    >>> surface = np.linspace(0.2, 1, 32)[:, None, None] * np.full((32, 32, 3), (0.6, 0.3, 0.1))
+    >>> image = surface.copy()
+    >>> image[12:16, 12:18] += 0.3
+    >>> np.allclose(remove(image), surface, atol=1e-3)
+    True
     """
     image = checked(image)
     pyramid = [image]
     while min(pyramid[-1].shape[:2]) > 48:
         pyramid.append(_halve(pyramid[-1]))
     specular: Floats = np.zeros(pyramid[-1].shape[:2], image.dtype)
-    rounds = 4 * iterations
+    steps = 4 * iterations
     for level in reversed(pyramid):
         height, width = level.shape[:2]
         if specular.shape != (height, width):
             specular = specular.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
-            rounds = iterations
+            steps = iterations
         # A spot of radius r and height h costs 2πrh as diffuse light, and smooth·2πrh + rare·πr²h
         # as specular light: both are equal at the radius that `extent` stands for.
         rare = 2 * (1 - smooth) / max(extent * min(height, width), 1)
-        specular = _minimise(level, specular, grey, edge, smooth, rare, rounds)
+        specular = _minimise(level, specular, grey, edge, smooth, rare, steps)
     return without(image, specular)
 
 

@@ -28,6 +28,14 @@ def remove(image: Floats) -> Floats:
     ----------
     Souza, Macedo, Nascimento & Oliveira, "Real-time high-quality specular highlight removal using
     efficient pixel clustering", SIBGRAPI 2018; the variant with the median of the ratios.
+
+    Examples
+    --------
+    >>> surface = np.linspace(0.2, 1, 32)[:, None, None] * np.full((32, 32, 3), (0.6, 0.3, 0.1))
+    >>> image = surface.copy()
+    >>> image[12:16, 12:18] += 0.3
+    >>> np.allclose(remove(image), surface)
+    True
     """
     return by_intensity_ratio(image, _three_clusters)
 

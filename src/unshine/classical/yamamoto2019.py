@@ -26,6 +26,14 @@ def remove(image: Floats, first: Callable[[Floats], Floats] = shen2013.remove) -
     -------
     array, (H, W, 3)
         Diffuse image, linear RGB, same type.
+
+    Examples
+    --------
+    >>> surface = np.linspace(0.2, 1, 32)[:, None, None] * np.full((32, 32, 3), (0.6, 0.3, 0.1))
+    >>> image = surface.copy()
+    >>> image[12:16, 12:18] += 0.3
+    >>> np.allclose(remove(image), surface, atol=0.02)
+    True
     """
     return refine(image, first(checked(image)))
 
@@ -59,9 +67,9 @@ def refine(
     noise : float
         Excess over the input that is still noise, ours; times 1 + k after the filter.
     iterations : int
-        Rounds of detection and replacement at most.
+        Iterations of detection and replacement at most.
     tolerance : float
-        It ends when a round changes the picture by a smaller root mean square.
+        It ends when an iteration changes the image by a smaller root mean square.
     largest_window : int
         Longest side of the search window in pixels, ours, so that time stays bounded; the paper's
         is the square root of the number of specular pixels.
@@ -87,9 +95,9 @@ def refine(
     free = image - image.min(axis=2, keepdims=True)
     colour = free / np.maximum(free.sum(axis=2, keepdims=True), 1 / 255)
 
-    def emphasised(picture: Floats) -> Floats:
-        mean = ndimage.uniform_filter(picture, (3, 3, 1), mode="nearest")
-        return (1 + emphasis) * picture - emphasis * mean
+    def emphasised(values: Floats) -> Floats:
+        mean = ndimage.uniform_filter(values, (3, 3, 1), mode="nearest")
+        return (1 + emphasis) * values - emphasis * mean
 
     for _ in range(iterations):
         excess = emphasised(diffuse) - emphasised(image)

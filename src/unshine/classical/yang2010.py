@@ -52,6 +52,14 @@ def remove(
     same separation, which TSHRNet compares with.
     Chen, Paris & Durand, "Real-time edge-aware image processing with the bilateral grid",
     SIGGRAPH 2007.
+
+    Examples
+    --------
+    >>> surface = np.linspace(0.2, 1, 32)[:, None, None] * np.full((32, 32, 3), (0.6, 0.3, 0.1))
+    >>> image = surface.copy()
+    >>> image[12:16, 12:18] += 0.3
+    >>> np.allclose(remove(image), surface, atol=0.01)
+    True
     """
     image = checked(image)
     smallest, largest = extremes(image)

@@ -17,8 +17,8 @@ def remove(
 ) -> Floats:
     """Remove highlights by giving neighbours the ratio they have without white light.
 
-    Subtracting the smallest channel leaves a picture free of white light. Where two neighbours
-    share a surface colour, the ratio of their brightness in that picture is the ratio of their
+    Subtracting the smallest channel leaves an image free of white light. Where two neighbours
+    share a surface colour, the ratio of their brightness in that image is the ratio of their
     diffuse light too, so the one that is brighter than this ratio allows is lowered.
 
     Parameters
@@ -33,7 +33,7 @@ def remove(
         Ratios that differ by less than this share count as equal. The paper's own rule could not
         be checked; without a tolerance, noise alone lowers whole surfaces.
     sweeps : int
-        Passes over the picture at most; they end when nothing changes any more.
+        Passes over the image at most; they end when nothing changes any more.
 
     Returns
     -------
@@ -44,6 +44,14 @@ def remove(
     ----------
     Yoon, Choi & Kweon, "Fast separation of reflection components using a specularity-invariant
     image representation", ICIP 2006.
+
+    Examples
+    --------
+    >>> surface = np.linspace(0.2, 1, 32)[:, None, None] * np.full((32, 32, 3), (0.6, 0.3, 0.1))
+    >>> image = surface.copy()
+    >>> image[12:16, 12:18] += 0.3
+    >>> np.allclose(remove(image), surface)
+    True
     """
     image = checked(image)
     smallest, largest = extremes(image)

@@ -100,7 +100,7 @@ def bench(
         from unshine.bench import protocols, report, run
 
         try:
-            chosen, entries = protocols.choose(data, protocol, truth)
+            chosen, entries = protocols.find(data, protocol, truth)
             rows, missing = method_rows.choose(
                 names, weights, networks, folders, symmetric or [], variant
             )

@@ -1,4 +1,4 @@
-"""What every reader returns, and how a picture becomes an array."""
+"""What every reader returns, and how an image becomes an array."""
 
 import logging
 from collections.abc import Iterable
@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from unshine import pixels
 from unshine.errors import UnshineError
 from unshine.io import stills
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from unshine.metrics import Mask
+from unshine.pixels import Floats as Floats
 
 Split = Literal["train", "test"]
 """Which part of a dataset, where it has parts."""
@@ -40,12 +38,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Example:
-    """A picture and its truth, all (H, W, 3) float32 in [0, 1] and of one size."""
+    """An image and its truth, all (H, W, 3) float32 in [0, 1] and of one size."""
 
     name: str
     image: Floats
     diffuse: Floats
-    """The picture without its highlights."""
+    """The image without its highlights."""
     mask: Mask = field(repr=False)
     """The object, (H, W); all of the frame where the dataset has no mask."""
     tone_corrected: Floats | None = None
@@ -57,23 +55,34 @@ class Example:
 
 
 def read_image(path: Path) -> Floats:
-    """Read a picture as (H, W, 3) float32 in [0, 1], as stored; 16 bits a channel count fully.
+    """Read an image as (H, W, 3) float32 in [0, 1], as stored; 16 bits a channel count fully.
 
     Raises
     ------
     UnshineError
-        If there is no readable picture.
+        If there is no readable image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "grey.png"
+    >>> Image.new("L", (4, 3), 51).save(path)
+    >>> image = read_image(path)
+    >>> image.shape
+    (3, 4, 3)
+    >>> image.min(), image.max()
+    (0.2, 0.2)
     """
     return _in_colour(_stored(path))
 
 
 def read_mask(path: Path) -> Mask:
-    """Read a mask as (H, W), true where the picture is brighter than half."""
+    """Read a mask as (H, W), true where its file is brighter than half."""
     return read_image(path).mean(axis=2) > 0.5
 
 
 def read_layers(entry: Entry, kinds: Iterable[str]) -> dict[str, Floats]:
-    """Read some pictures of an entry, as stored: (H, W, 3) each, the mask (H, W, 1) of 0 and 1.
+    """Read some images of an entry, as stored: (H, W, 3) each, the mask (H, W, 1) of 0 and 1.
 
     Raises
     ------
@@ -100,7 +109,7 @@ def read_layers(entry: Entry, kinds: Iterable[str]) -> dict[str, Floats]:
         if values.shape[:2] != (height, width):
             raise UnshineError(
                 f"{where}{entry.files[kind]}: is {values.shape[1]}×{values.shape[0]} and"
-                f" {entry.files[first].name} {width}×{height}; all pictures of a tuple must have"
+                f" {entry.files[first].name} {width}×{height}; all images of a tuple must have"
                 " one size."
             )
         if grey.get(kind) and not all(grey.values()):
@@ -125,7 +134,7 @@ def make_example(
     tone_corrected: Floats | None = None,
     linear: bool = False,
 ) -> Example:
-    """Make an `Example`, or say which of its pictures has another size than the image."""
+    """Make an `Example`, or say which of its parts has another size than the image."""
     height, width = image.shape[:2]
     for kind, part in (("truth", diffuse), ("mask", mask), ("tone", tone_corrected)):
         if part is not None and part.shape[:2] != (height, width):
@@ -136,17 +145,17 @@ def make_example(
     if mask is None:
         mask = np.ones((height, width), np.bool_)
     elif not mask.any():
-        raise UnshineError(f"{name}: its mask is empty; remove it to score the whole picture.")
+        raise UnshineError(f"{name}: its mask is empty; remove it to score the whole image.")
     return Example(name, image, diffuse, mask, tone_corrected, linear, (height, width))
 
 
 def images_in(folder: Path) -> dict[str, Path]:
-    """All pictures directly in a folder by their names without ending, sorted.
+    """All images directly in a folder by their names without ending, sorted.
 
     Raises
     ------
     UnshineError
-        If two pictures differ in their endings alone.
+        If two images differ in their endings alone.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):

@@ -36,7 +36,7 @@ def read(entry: Entry) -> Example:
     else:
         image = diffuse + np.float32(entry.gain) * item.read_image(entry.files["specular"])
     if mask.shape != diffuse.shape[:2] or not mask.any():
-        raise UnshineError(f"{entry.files['mask']}: is empty or of another size than the picture.")
+        raise UnshineError(f"{entry.files['mask']}: is empty or of another size than the image.")
     exposure = np.float32(0.9 / np.percentile(diffuse[mask], 99))
     image, diffuse = (optics.encode(optics.clip(exposure * light)) for light in (image, diffuse))
     return item.make_example(entry.name, image, diffuse, mask)

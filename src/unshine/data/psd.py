@@ -17,7 +17,7 @@ def find(folder: Path, split: Split = "test", skip_bad: bool = False) -> list[En
         return []
     sets = sorted(p for p in (*folder.glob("*_specular"), *folder.glob("*/*_specular")))
     named = [p for p in sets if split in p.name.lower()]
-    # Training pictures may be scored where there are no others; test pictures are not trained on.
+    # Training images may be scored where there are no others; test images are not trained on.
     sets = named or [p for p in sets if split == "test" or "test" not in p.name.lower()]
     entries = []
     for images in sets:

@@ -53,6 +53,19 @@ def find(folder: Path, readers: Sequence[Reader] = READERS) -> tuple[Reader, lis
     ------
     UnshineError
         If nothing is there, or nothing that one of the readers knows.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> Image.new("RGB", (4, 3), (90, 80, 70)).save(folder / "cup.png")
+    >>> Image.new("RGB", (4, 3), (50, 40, 30)).save(folder / "cup_gt.png")
+    >>> reader, entries = find(folder)
+    >>> reader.name, [entry.name for entry in entries]
+    ('pairs', ['cup'])
+    >>> reader.read(entries[0]).diffuse.shape
+    (3, 4, 3)
     """
     if not folder.exists():
         raise UnshineError(f"{folder}: there is no such file or folder.")

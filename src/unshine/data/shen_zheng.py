@@ -1,4 +1,4 @@
-"""The four pictures of Shen & Zheng 2013: ``animals``, ``cups``, ``fruit``, ``masks``.
+"""The four images of Shen & Zheng 2013: ``animals``, ``cups``, ``fruit``, ``masks``.
 
 8-bit and dark; the published figures take the values as stored for linear light.
 """
@@ -13,7 +13,7 @@ NAMES = ("animals", "cups", "fruit", "masks")
 
 
 def find(folder: Path) -> list[Entry]:
-    """Find the pictures, in a folder that holds no others."""
+    """Find the images, in a folder that holds no others."""
     entries = pairs.find(folder)
     return entries if {entry.name for entry in entries} <= set(NAMES) else []
 

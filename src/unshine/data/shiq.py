@@ -7,7 +7,7 @@ from unshine.data.item import Entry, Example, Split
 
 
 def find(folder: Path, split: Split = "test", skip_bad: bool = False) -> list[Entry]:
-    """Find the pictures of a folder, or of its ``test`` or ``train`` folder where it has one."""
+    """Find the images of a folder, or of its ``test`` or ``train`` folder where it has one."""
     if folder.is_file():
         return []
     folder = folder / split if (folder / split).is_dir() else folder
@@ -20,6 +20,6 @@ def find(folder: Path, split: Split = "test", skip_bad: bool = False) -> list[En
 
 
 def read(entry: Entry) -> Example:
-    """Read one picture. The dataset marks highlights, not objects: the object is the frame."""
+    """Read one image. The dataset marks highlights, not objects: the object is the frame."""
     layers = item.read_layers(entry, ("image", "diffuse"))
     return item.make_example(entry.name, layers["image"], layers["diffuse"])

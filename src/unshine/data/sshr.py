@@ -57,7 +57,7 @@ def read(entry: Entry) -> Example:
     """Read one tuple; a tuple of four has no mask."""
     kinds = [k for k in ("image", "diffuse", "tone_corrected", "mask") if k in entry.files]
     if not {"image", "diffuse"} <= set(kinds):
-        raise UnshineError(f"{entry.name}: has no image and diffuse picture to score.")
+        raise UnshineError(f"{entry.name}: has no image and no diffuse truth to score.")
     layers = item.read_layers(entry, kinds)
     mask = layers["mask"][..., 0] > 0 if "mask" in layers else None
     return item.make_example(
@@ -102,9 +102,9 @@ def _line(files: list[str]) -> tuple[str, tuple[str, ...]]:
         kinds = SEVEN if len(files) == 7 else FOUR
         return files[0].removeprefix("SSHR/"), kinds
     if len({name for name, _ in parts}) > 1:
-        raise UnshineError("mixes pictures of several tuples.")
+        raise UnshineError("mixes images of several tuples.")
     if len(set(kinds)) < len(kinds):
-        raise UnshineError("names one picture twice.")
+        raise UnshineError("names one image twice.")
     return parts[0][0].removeprefix("SSHR/"), kinds
 
 
@@ -130,6 +130,6 @@ def _unlisted(folder: Path, split: Split) -> list[Entry]:
         else:
             continue
         entries.append(Entry(name, paths))
-    # Any picture may end in _i: a tone-corrected truth or a pack's shading is what tells SSHR.
+    # Any image may end in _i: a tone-corrected truth or a pack's shading is what tells SSHR.
     known = any({"d_tc", "a"} & files.keys() for files in found.values())
     return entries if known else []
