@@ -49,6 +49,9 @@ class Remover:
         all the same.
     variant : {"published", "physical", "mixed"}, optional
         Which TSHRNet the weights are for, where they do not say: "published" if left out.
+    threads : int, optional
+        Processors that the engine `onnx` keeps busy with one image; all that there are if left out.
+        Fewer are for who works on several images at a time.
 
     Raises
     ------
@@ -74,11 +77,12 @@ class Remover:
         weights: str | Path | None = None,
         working_size: int = 1024,
         variant: str | None = None,
+        threads: int | None = None,
     ) -> None:
         if working_size < 1:
             raise ValueError(f"working_size must be at least 1, not {working_size}.")
         self.working_size = working_size
-        self.engine = engines.load(engine, device, weights, variant)
+        self.engine = engines.load(engine, device, weights, variant, threads)
 
     def __call__(self, image: Any, strength: float = 1.0, **options: Any) -> Any:
         """Remove the highlights: the same as `remove`."""
@@ -309,6 +313,30 @@ class Analysis:
         for rows in pixels.strips(self._size):
             full[rows] = source(rows, pixels.to_display(rgb[rows]))
         return full
+
+    def highlight(self, sensitivity: float = 0.5, mask: Any = None) -> Floats:
+        """Return where `clean` takes highlights: the layer of that name, with the user's word.
+
+        Parameters
+        ----------
+        sensitivity, mask
+            As for `clean`.
+
+        Returns
+        -------
+        ndarray, float32, H×W
+            From 0 (nowhere) to 1 (certainly).
+        """
+        sensitivity = pixels.share("sensitivity", sensitivity)
+        found = self.layer("highlight")
+        if sensitivity != 0.5:
+            self._decided(sensitivity)  # a network without a map says so
+            decided = self.network.highlight_map(self.outputs["logits"], sensitivity)
+            found = Planes(decided, self._size)(slice(0, self._size[0]))[..., 0]
+        if mask is None:
+            return found
+        say = _authority(_checked_mask(mask, self._size))
+        return np.where(say > 0, found + say * (1 - found), found * (1 + say)).astype(np.float32)
 
     @property
     def _size(self) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from unshine import optics
 from unshine.cli.main import app
-from unshine.remover import Remover
+from unshine.remover import Analysis, Remover
 
 
 class Shell:
@@ -16,16 +16,19 @@ class Shell:
 
     def __init__(self, weights: Path) -> None:
         self.weights = weights
+        self.out = ""
+        """What went to stdout."""
 
-    def __call__(self, *arguments: object, status: int) -> str:
-        """Return what went to stderr."""
+    def __call__(self, *arguments: object, status: int, quiet: bool = True) -> str:
+        """Return what went to stderr: nothing after success, unless it need not be quiet."""
         words = ["remove", *map(str, arguments), "--weights", str(self.weights)]
         result = CliRunner().invoke(app, words)
         assert result.exit_code == status, result.output
         assert result.exception is None or isinstance(result.exception, SystemExit)
         assert "Traceback" not in result.output
-        if status == 0:
-            assert result.output == ""
+        if status == 0 and quiet:
+            assert result.stderr == ""
+        self.out = result.stdout
         return result.stderr
 
 
@@ -96,6 +99,7 @@ def test_folders_and_globs(shell: Shell) -> None:
     # A file of that very name is meant before a pattern is.
     shell("in", "more/*.bmp", "f[1].png", "in/a.png", "./in/../in/a.png", "-o", "new/out", status=0)
     assert _files("new/out") == ["a.png", "b.JPG", "d.bmp", "f[1].png"]
+    assert shell.out == "4 done, 1 left out (1 .txt), 2 folders not looked into\n"
 
 
 def test_layers(shell: Shell, tiny_weights: Path) -> None:
@@ -156,32 +160,46 @@ def test_inputs_are_never_replaced(shell: Shell, overwrite: list[str]) -> None:
     _save("a.png", 1)
     _save("in/a.png", 2)
     os.symlink("a.png", "link.png")
-    for arguments in (
-        ["a.png", "-o", "a.png"],
-        ["a.png", "-o", "."],
-        ["a.png", "-o", "link.png"],
-        ["a.png", "in/a.png", "-o", "in"],
-    ):
+    for arguments in (["a.png", "-o", "a.png"], ["a.png", "-o", "."], ["a.png", "-o", "link.png"]):
         errors = shell(*arguments, *overwrite, status=1)
-        assert "would replace an input" in errors
+        assert "would replace the input" in errors
+        assert "--suffix" in errors
+    shell("a.png", "in/a.png", "-o", "in", *overwrite, status=1, quiet=False)
     assert np.array_equal(_load("a.png"), _pixels(1))
     assert np.array_equal(_load("in/a.png"), _pixels(2))
     assert Path("link.png").is_symlink()
 
 
-def test_two_inputs_with_one_output(shell: Shell, tiny_weights: Path) -> None:
+def test_results_beside_their_sources_with_a_suffix(shell: Shell) -> None:
+    _save("in/a.png")
+    shell("in", "-o", "in", "--suffix", "_clean", "--save", "mask", status=0)
+    first = ["a.png", "a_clean.png", "a_clean_mask.png"]
+    assert _files("in") == first
+    shell("in", "-o", "in", "--suffix", "_clean", "--save", "mask", "--skip-existing", status=0)
+    assert _files("in") == first
+    assert shell.out == "0 done, 1 was there already\n"
+
+
+def test_equal_names_are_settled_and_every_image_gets_its_result(
+    shell: Shell, tiny_weights: Path
+) -> None:
     _save("a/x.png", 1)
     _save("b/x.png", 2)
-    errors = shell("a", "b", "-o", "out", status=1)
-    assert errors.startswith("unshine: b/x.png: ")
-    assert "a/x.png" in errors
-    assert np.array_equal(_load("out/x.png"), Remover(weights=tiny_weights)(_pixels(1)))
-    assert _files("out") == ["x.png"]
-    # The same can happen by way of the layers.
-    _save("c/y.png")
-    _save("c/y.bmp")
-    assert "y_mask" not in shell("c", "-o", "layers", "--save", "mask", status=1)
-    assert len(_files("layers")) == 2
+    told = shell("a", "b", "-o", "out", status=0, quiet=False)
+    assert told == (
+        "unshine: b/x.png: out/x.png is another image's result; this one's is out/b/x.png.\n"
+    )
+    remover = Remover(weights=tiny_weights)
+    assert np.array_equal(_load("out/x.png"), remover(_pixels(1)))
+    assert np.array_equal(_load("out/b/x.png"), remover(_pixels(2)))
+    # The same can happen by way of the layers, or of a new ending.
+    _save("c/y.png", 3)
+    _save("c/y.bmp", 4)
+    shell("c", "-o", "layers", "--save", "mask", status=0)
+    assert _files("layers") == ["y.bmp", "y.bmp_mask.png", "y.png", "y.png_mask.png"]
+    shell("c", "-o", "converted", "--format", "png", status=0, quiet=False)
+    assert np.array_equal(_load("converted/y.png"), remover(_pixels(3)))
+    assert np.array_equal(_load("converted/y.bmp.png"), remover(_pixels(4)))
 
 
 def test_wrong_usage(shell: Shell) -> None:
@@ -205,10 +223,11 @@ def test_targets_that_cannot_be_written(shell: Shell) -> None:
     _save("a.png")
     _save("b.png")
     Path("file").touch()
-    assert "unshine: " in shell("a.png", "-o", "missing/b.png", status=1)
     assert "unshine: " in shell("a.png", "-o", "file/c.png", status=1)
     errors = shell("a.png", "b.png", "-o", "file/out", status=1)
     assert errors == "unshine: file/out: the folder cannot be made (Not a directory).\n"
+    shell("a.png", "-o", "new/deep/b.png", status=0)
+    os.unlink("new/deep/b.png")
     Path("out/a.png").mkdir(parents=True)
     assert "out/a.png" in shell("a.png", "-o", "out", "--overwrite", status=1)
     assert _files() == ["a.png", "b.png", "file"]
@@ -226,16 +245,17 @@ def test_an_unforeseen_failure_is_one_picture_s_failure(
 ) -> None:
     _save("a.png", 1)
     _save("b.png", 2)
-    original = Remover.remove
+    original = Remover.analyse
 
-    def remove(self: Remover, image: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    def analyse(self: Remover, image: np.ndarray) -> Analysis:
         if np.array_equal(image, _pixels(1)):
             raise RuntimeError("of some\nkind")
-        return original(self, image, strength)
+        return original(self, image)
 
-    monkeypatch.setattr(Remover, "remove", remove)
+    monkeypatch.setattr(Remover, "analyse", analyse)
     errors = shell("a.png", "b.png", "-o", "out", status=1)
-    assert errors == "unshine: a.png: this picture failed (RuntimeError: of some kind).\n"
+    assert errors == "unshine: a.png: this image failed (RuntimeError: of some kind).\n"
+    assert shell.out == "1 done, 1 failed\n"
     assert _files("out") == ["b.png"]
 
 

@@ -1,264 +1,380 @@
-"""`unshine remove`: files, folders and globs in, the same pictures without highlights out."""
+"""`unshine remove`: files, folders, patterns and pipes in, the same without highlights out."""
 
-import glob
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from unshine.cli import options
 from unshine.errors import UnshineError
 
 if TYPE_CHECKING:
-    from unshine.remover import Remover
+    from unshine.io.stills import Kind
+    from unshine.jobs import Ending, Found, Job, Naming, Outcome
+    from unshine.jobs.work import Settings
 
-Fail = Callable[[object], None]
-"""Reports one input that failed."""
+LAYERS = ("albedo", "shading", "diffuse", "specular", "mask", "exclude")
+HINTS = {
+    "exists already.": "exists already; add --overwrite to replace it, or --skip-existing.",
+    "overwrite=True replaces it": "--overwrite replaces it",
+    "would replace the input": "(see --out and --suffix) would replace the input",
+    "(max_pixels)": "(--max-pixels)",
+    ", only folders.": ", only folders; add --recursive.",
+}
+"""What the sentences of deeper layers mean for someone at the command line."""
+Format = Literal["jpeg", "png", "webp", "bmp", "tiff", "heic", "avif", "exr"]
 
-Clean = Callable[[Any, float], Any]
-"""From pixels and a strength to pixels without highlights."""
-
-LAYERS = ("albedo", "shading", "diffuse", "specular", "mask")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A picture, and the files to be made of it."""
-
-    source: Path
-    target: Path
-    layers: dict[str, Path]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="IN...", help="Images, folders, patterns; - is a pipe."),
+]
+Out = Annotated[
+    str,
+    typer.Option(
+        "-o", "--out", help="A file for one image, a folder for several (NEW/ makes it), - a pipe."
+    ),
+]
+Recursive = Annotated[
+    bool, typer.Option("-r", "--recursive", help="Look into folders' folders; keep their tree.")
+]
+Mask = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="White: take highlights here, black: leave it alone, grey: let the network decide.",
+    ),
+]
+Protect = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="White: nothing may change here.")
+]
+Detail = Annotated[
+    Literal["whole", "tile"],
+    typer.Option(help="tile: look at full resolution, piece by piece; slow, for fine sparkle."),
+]
+Save = Annotated[
+    str,
+    typer.Option(
+        metavar="LAYERS", help=f"Write layers beside the result: any of {','.join(LAYERS)}."
+    ),
+]
+SaveLayers = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="OUT.exr|.tif",
+        help="One file with all layers, in linear light; of several images NAME_OUT.exr each.",
+    ),
+]
+ExcludeStyle = Annotated[
+    Literal["realityscan", "colmap"],
+    typer.Option(help="How masks of --save exclude are named: NAME.EXT.mask.png or NAME.EXT.png."),
+]
+AsFormat = Annotated[
+    Format | None, typer.Option("--format", help="What to write; by default what came.")
+]
+Quality = Annotated[
+    int | None, typer.Option(min=1, max=100, help="Of lossy formats; by default as it came.")
+]
+BitDepth = Annotated[
+    int | None, typer.Option(metavar="8|16|32", help="Bits of a value; by default as they came.")
+]
+Suffix = Annotated[str, typer.Option(help="Goes between a result's name and its ending.")]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Keep files that exist, make the others.")
+]
+KeepTime = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-time/--new-time", help="Give results their source's time; so it is for folders."
+    ),
+]
+MaxPixels = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Refuse images of more pixels than this.")
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(metavar="auto|ADDRESS", help="Spread the images over a Ray cluster."),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A classical method, such as shen2013, instead."),
+]
 
 
 def remove(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="Pictures, folders of pictures, globs.")
-    ],
-    out: Annotated[
-        Path,
-        typer.Option("-o", "--out", help="A file for one picture, a folder for several."),
-    ],
-    strength: Annotated[
-        float, typer.Option(min=0, max=1, help="How much of the correction to apply.")
-    ] = 1.0,
-    save: Annotated[
-        str,
-        typer.Option(
-            metavar="LAYERS", help=f"Write layers beside the result: any of {','.join(LAYERS)}."
-        ),
-    ] = "",
-    engine: Annotated[
-        Literal["onnx", "torch", "mindspore"], typer.Option(help="Who runs the network.")
-    ] = "onnx",
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps", "ascend"], typer.Option(help="Where it runs.")
-    ] = "auto",
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            help="Other weights than the shipped ones: an ONNX or safetensors file, or a folder"
-            " with TSHRNet's published checkpoints."
-        ),
-    ] = None,
-    variant: Annotated[
-        Literal["published", "physical", "mixed"] | None,
-        typer.Option(help="Which TSHRNet the weights are for, where they do not say."),
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="A classical method, such as shen2013, instead."),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    inputs: Inputs,
+    out: Out,
+    recursive: Recursive = False,
+    strength: options.Strength = 1.0,
+    sensitivity: options.Sensitivity = 0.5,
+    mask: Mask = None,
+    protect: Protect = None,
+    detail: Detail = "whole",
+    save: Save = "",
+    save_layers: SaveLayers = None,
+    exclude_style: ExcludeStyle = "realityscan",
+    format: AsFormat = None,
+    quality: Quality = None,
+    bit_depth: BitDepth = None,
+    suffix: Suffix = "",
+    skip_existing: SkipExisting = False,
+    overwrite: options.Overwrite = False,
+    keep_time: KeepTime = None,
+    max_pixels: MaxPixels = None,
+    jobs: options.Jobs = None,
+    ray: Ray = None,
+    engine: options.Engine = "onnx",
+    device: options.Device = "auto",
+    weights: options.Weights = None,
+    variant: options.Variant = None,
+    method: Method = None,
 ) -> None:
     """Remove the highlights of photographs.
 
     Exit status: 0 all done, 1 some inputs failed (named, the rest done), 2 wrong usage.
     """
-    names = [name.strip() for name in save.split(",") if name.strip()]
+    from unshine.jobs import EXCLUDE_ENDINGS, Naming
+    from unshine.jobs.work import Network, Settings
+
+    layers = _chosen(save)
+    if method and (layers or save_layers or mask or protect or detail == "tile"):
+        raise typer.BadParameter(
+            "classical methods have no layers, masks or tiles.", param_hint="--method"
+        )
+    if "exclude" in layers and (format or quality or bit_depth):
+        raise typer.BadParameter(
+            "with exclude the original is copied as it is.", param_hint="--save"
+        )
+    settings = Settings(
+        Network(engine, device, weights, variant, method, detail == "tile"),
+        strength=strength,
+        sensitivity=sensitivity,
+        mask=mask,
+        protect=protect,
+        kind=format,
+        quality=quality,
+        bit_depth=bit_depth,
+        keep_time=keep_time,
+        max_pixels=max_pixels,
+        existing="skip" if skip_existing else "overwrite" if overwrite else "refuse",
+    )
+    naming = Naming(
+        suffix=suffix,
+        layers=layers,
+        exclude_ending=EXCLUDE_ENDINGS[exclude_style],
+        layered=save_layers,
+    )
+    _run(inputs, out, recursive, naming, settings, jobs, ray)
+
+
+def _run(
+    inputs: list[str],
+    out: str,
+    recursive: bool,
+    naming: "Naming",
+    settings: "Settings",
+    processors: int | None,
+    cluster: str | None,
+) -> None:
+    """Do all that is asked for; tell what went wrong, and how much was done."""
+    from unshine.jobs import Tally, plan
+    from unshine.jobs.work import make_folder
+
+    found = _find(inputs, out, recursive)
+    planned = plan(found.sources, _aimed(naming, found, out, settings), settings.existing)
+    if settings.keep_time is None:
+        settings = replace(settings, keep_time=found.several)
+    problems = [*found.problems, *planned.problems]
+    tally = Tally(
+        there=planned.there,
+        failed=len(problems),
+        left_out=found.left_out,
+        folders=found.folders,
+    )
+    for problem in problems:
+        _say(problem)
+    try:
+        if planned.jobs and (found.several or _is_folder(out)):
+            make_folder(Path(out))
+        outcomes = _outcomes(planned.jobs, settings, processors, cluster)
+        for outcome in _with_progress(outcomes, len(planned.jobs)):
+            tally.add(outcome)
+            for message in outcome.messages:
+                _say(message)
+    except UnshineError as error:
+        _say(str(error))
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        _say(f"stopped; {tally}. The same command with --skip-existing does the rest.")
+        raise typer.Exit(130) from None
+    if found.several:
+        typer.echo(str(tally))
+    elif tally.excluded:
+        typer.echo(f"{tally.excluded[0]:.1%} of the image is excluded")
+    if tally.failed:
+        raise typer.Exit(1)
+
+
+def _chosen(save: str) -> tuple[str, ...]:
+    """Read the names of layers."""
+    names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
     if unknown := [name for name in names if name not in LAYERS]:
         raise typer.BadParameter(
             f"there is no layer {unknown[0]!r}; choose from {', '.join(LAYERS)}.",
             param_hint="--save",
         )
-    if method and names:
-        raise typer.BadParameter("classical methods have no layers.", param_hint="--save")
-
-    failures = 0
-
-    def fail(sentence: object) -> None:
-        nonlocal failures
-        failures += 1
-        # Not typer.echo, which would write past a progress bar that has taken stderr over.
-        sys.stderr.write(f"unshine: {sentence}\n")
-
-    sources, several = _find(inputs, fail)
-    targets = _targets(sources, several, out)
-    jobs = list(_jobs(sources, targets, names, overwrite, fail))
-    if jobs:
-        try:
-            if several:
-                out.mkdir(parents=True, exist_ok=True)
-            clean: Clean
-            if method:
-                clean, remover = _classical(method), None
-            else:
-                from unshine.remover import Remover
-
-                remover = Remover(engine, device, weights, variant=variant)
-                clean = remover.remove
-        except UnshineError as error:
-            fail(error)
-            raise typer.Exit(1) from None
-        except ImportError as error:
-            package = '"unshine[bench]"' if method else error.name
-            fail(f"{error.name} is missing; install it with: pip install {package}")
-            raise typer.Exit(1) from None
-        except OSError as error:
-            fail(f"{out}: the folder cannot be made ({error.strerror}).")
-            raise typer.Exit(1) from None
-    for job in _progress(jobs):
-        try:
-            _run(job, clean, remover, strength, overwrite)
-        except UnshineError as error:
-            fail(error)
-        except MemoryError:
-            fail(f"{job.source}: there is not enough memory for this picture.")
-        except Exception as error:  # one picture must not stop the ten thousand after it
-            reason = " ".join(str(error).split())
-            fail(f"{job.source}: this picture failed ({type(error).__name__}: {reason}).")
-    if failures:
-        raise typer.Exit(1)
+    return names
 
 
-def _find(inputs: list[str], fail: Fail) -> tuple[list[Path], bool]:
-    """Turn files, folders and globs into pictures, each once; say if a folder must come out."""
-    from unshine.io.stills import FORMATS
+def _find(inputs: list[str], out: str, recursive: bool) -> "Found":
+    """Find the images; what cannot be meant is wrong usage."""
+    from unshine.io.stills import FORMATS, READABLE
+    from unshine.jobs import PIPE, Found, Source, find
 
-    found: dict[str, Path] = {}
-    several = len(inputs) > 1
-    for name in inputs:
-        # os.path, since pathlib's tests raise where a folder on the way may not be entered.
-        if os.path.isdir(name):
-            several = True
-            try:
-                entries = sorted(Path(name).iterdir())
-            except OSError as error:
-                fail(f"{name}: the folder cannot be read ({error.strerror}).")
-                continue
-            pictures = [
-                entry
-                for entry in entries
-                if entry.suffix.lower() in FORMATS
-                and not entry.name.startswith(".")
-                and not os.path.isdir(entry)
-            ]
-            if not pictures:
-                fail(f"{name}: the folder holds no pictures ({', '.join(FORMATS)}).")
-        elif os.path.lexists(name) or not glob.has_magic(name):
-            pictures = [Path(name)]
-        else:
-            several = True
-            matches = sorted(glob.glob(name, recursive=True))
-            pictures = [Path(match) for match in matches if not os.path.isdir(match)]
-            if not pictures:
-                fail(f"{name}: no file has such a name.")
-        for picture in pictures:
-            found.setdefault(os.path.realpath(picture), picture)
-    return list(found.values()), several
-
-
-def _targets(sources: list[Path], several: bool, out: Path) -> list[Path]:
-    """Say where each picture goes; names that cannot be meant are wrong usage."""
-    from unshine.io.stills import FORMATS
-
-    folder = os.path.isdir(out)
-    if several and not folder and (os.path.lexists(out) or out.suffix.lower() in FORMATS):
+    if "-" in inputs:
+        if len(inputs) > 1:
+            raise typer.BadParameter("a pipe is an input by itself.", param_hint="IN")
+        return Found([Source(PIPE, PIPE)])
+    # The path of a file that is called "-" would be that of a pipe.
+    names = [os.path.abspath(name) if Path(name) == PIPE else name for name in inputs]
+    found = find(names, READABLE, recursive, Path(out))
+    if not found.several or os.path.isdir(out):
+        return found
+    if os.path.lexists(out) or (Path(out).suffix.lower() in FORMATS and not _is_folder(out)):
         raise typer.BadParameter(
-            f"{out} is not a folder; several pictures need one.", param_hint="--out"
+            f"{out} is not a folder; several images need one.", param_hint="--out"
         )
-    if several or folder:
-        return [out / source.name for source in sources]
-    if out.suffix.lower() not in FORMATS:
+    return found
+
+
+def _is_folder(out: str) -> bool:
+    """Say if a name is a folder's: it is one, or ends in a slash."""
+    return os.path.isdir(out) or out.endswith(("/", os.sep))
+
+
+def _aimed(naming: "Naming", found: "Found", out: str, settings: "Settings") -> "Naming":
+    """Say where results go and what they end in; names that cannot be meant are wrong usage."""
+    from unshine.io.stills import FORMATS
+    from unshine.jobs import PIPE, Ending
+
+    path = Path(out)
+    if found.several or (_is_folder(out) and out != "-"):
+        if found.sources and found.sources[0].path == PIPE:
+            raise typer.BadParameter("what comes through a pipe has no name.", param_hint="--out")
+        if naming.layered is not None:
+            layered = Path(naming.layered)
+            naming = replace(naming, layered=f"_{layered.stem}{layered.suffix}")
+        keep = "exclude" in naming.layers
+        ending = partial(_ending, kind=settings.kind) if not keep else naming.ending
+        return replace(naming, target=lambda source: path / source.relative, ending=ending)
+    if path == PIPE:
+        if naming.layers or naming.layered:
+            raise typer.BadParameter("layers cannot go into a pipe.", param_hint="--out")
+        if sys.stdout.isatty():
+            raise typer.BadParameter("an image is not for a terminal.", param_hint="--out")
+    elif settings.kind is None and path.suffix.lower() not in FORMATS and not naming.layers:
         raise typer.BadParameter(
-            f"{out} must be a folder that exists, or end in one of {', '.join(FORMATS)}.",
+            f"{out} must be a folder that exists, end in a slash, or end in one of"
+            f" {', '.join(FORMATS)}.",
             param_hint="--out",
         )
-    return [out for _ in sources]
+    elif settings.kind and FORMATS.get(path.suffix.lower(), settings.kind) != settings.kind:
+        raise typer.BadParameter(f"{out} is no name of {settings.kind}.", param_hint="--format")
+    return replace(naming, target=lambda _: path, ending=lambda _: Ending(path.suffix), suffix="")
 
 
-def _jobs(
-    sources: list[Path], targets: list[Path], names: list[str], overwrite: bool, fail: Fail
-) -> Iterator[Job]:
-    """Yield what can be done; refuse what would overwrite an input, a result or another file."""
-    inputs = {os.path.realpath(source) for source in sources}
-    taken: dict[str, Path] = {}
-    for source, target in zip(sources, targets, strict=True):
-        layers = {name: target.with_name(f"{target.stem}_{name}.png") for name in names}
-        outputs = [target, *layers.values()]
-        resolved = [os.path.realpath(path) for path in outputs]
-        if any(path in inputs for path in resolved):
-            fail(f"{source}: the output would replace an input; choose another --out.")
-        elif clash := [path for path in resolved if path in taken]:
-            other = taken[clash[0]]
-            fail(f"{source}: its output has the same name as that of {other}; rename one of them.")
-        elif not overwrite and (there := [path for path in outputs if os.path.lexists(path)]):
-            fail(f"{source}: {there[0]} exists already; add --overwrite to replace it.")
-        else:
-            taken.update(dict.fromkeys(resolved, source))
-            yield Job(source, target, layers)
+def _ending(path: Path, kind: "Kind | None") -> "Ending":
+    """Say what a result in a folder ends in: as its source, unless that would not be true."""
+    from unshine.io import stills
+    from unshine.io.model import TITLES
+    from unshine.jobs import Ending
+
+    own = path.suffix
+    named = stills.READABLE.get(own.lower())
+    real = named if named == "raw" else _kind_of(path) or named
+    wanted = kind or real
+    if wanted is None or stills.FORMATS.get(own.lower()) == wanted:
+        return Ending(own)
+    text = stills.ending_of(wanted)
+    if kind or real is None or real == named or named is None:
+        return Ending(text)
+    title = TITLES[real]
+    return Ending(text, f"this is a {title} file under a wrong name; its result ends in {text}.")
 
 
-def _classical(name: str) -> Clean:
-    from functools import partial
-
-    from unshine import classical
-
-    if name not in classical.METHODS:
-        known = ", ".join(classical.METHODS)
-        raise UnshineError(f"There is no method {name!r}; choose from {known}.")
-    return partial(classical.apply, name)
-
-
-def _run(
-    job: Job, clean: Clean, remover: "Remover | None", strength: float, overwrite: bool
-) -> None:
-    """Read one picture, remove its highlights and write the result and the layers."""
-    import numpy as np
-
-    from unshine import optics
+def _kind_of(path: Path) -> "Kind | None":
+    """Return what a file is by its first bytes; None if that cannot be told."""
     from unshine.io import stills
 
-    still = stills.read(job.source)
-    stills.format_of(job.target)  # before the work is done, not after
-    pixels = stills.for_display(still)
-    result = stills.with_display(still, clean(pixels, strength))
-    if job.layers and remover:
-        fields = {name: "highlight" if name == "mask" else name for name in job.layers}
-        layers = remover.layers(pixels, list(fields.values()))
-        for name, path in job.layers.items():
-            layer = layers[fields[name]]
-            if name in ("shading", "specular"):
-                layer = optics.encode(layer)
-            values = np.rint(layer.clip(0, 1) * 255).astype(np.uint8)
-            # The picture's profile holds for its layers too; the mask has no colours.
-            profile = None if name == "mask" else still.metadata.icc_profile
-            stills.write(
-                stills.Still(values, metadata=stills.Metadata(icc_profile=profile)), path, overwrite
-            )
-    # Last, so that a result which is there means that all of it is there.
-    stills.write(result, job.target, overwrite)
+    try:
+        with path.open("rb") as file:
+            return stills.detect(file.read(4096))
+    except OSError:
+        return None
 
 
-def _progress(jobs: list[Job]) -> Iterable[Job]:
-    """Show a bar on a terminal when there is more than one picture."""
-    if len(jobs) < 2 or not sys.stderr.isatty():
-        return jobs
+def _outcomes(
+    jobs: "Sequence[Job]", settings: "Settings", processors: int | None, cluster: str | None
+) -> "Iterator[Outcome]":
+    """Do the jobs, here or on a cluster."""
+    from unshine.engines.onnx import available_cpus
+    from unshine.files import remove_leftovers
+    from unshine.jobs import run
+    from unshine.jobs.work import Worker
+
+    if not jobs:
+        return iter(())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for folder in {path.parent for job in jobs for path in job.outputs}:
+        remove_leftovers(folder)
+    if cluster is not None:
+        from unshine.jobs import cluster as ray
+
+        return ray.run(jobs, settings, cluster)
+    processors = processors or available_cpus()
+    threads = min(processors, len(jobs))
+    network = replace(settings.network, threads=processors // threads)
+    return run(jobs, Worker(replace(settings, network=network)), threads)
+
+
+def _with_progress(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
+    """Show a bar with rate and time left, on a terminal, when there is more than one image."""
+    if count < 2 or not sys.stderr.isatty():
+        yield from outcomes
+        return
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    return track(jobs, "Removing highlights", console=Console(stderr=True))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("Removing highlights", total=count, rate="")
+        for outcome in outcomes:
+            speed = progress.tasks[task].speed
+            rate = f"{speed:.1f} images/s" if speed else ""
+            progress.update(task, advance=1, rate=rate)
+            yield outcome
+
+
+def _say(sentence: str) -> None:
+    """Tell something on stderr, in the words of the command line."""
+    for lower, here in HINTS.items():
+        sentence = sentence.replace(lower, here)
+    # Not typer.echo, which would write past a progress bar that has taken stderr over.
+    sys.stderr.write(f"unshine: {sentence}\n")

@@ -65,6 +65,7 @@ def load(
     device: str = "auto",
     weights: str | Path | None = None,
     variant: str | None = None,
+    threads: int | None = None,
 ) -> Engine:
     """Load a network into the engine that its weights need.
 
@@ -79,6 +80,9 @@ def load(
         An ONNX file, what `unshine.networks.weights.read_weights` reads, or the shipped weights.
     variant : str, optional
         Which of TSHRNet's variants the weights are for, where they do not say.
+    threads : int, optional
+        Processors that one call of ONNX Runtime keeps busy; all that there are if left out. The
+        other engines share theirs among all calls.
 
     Raises
     ------
@@ -98,7 +102,7 @@ def load(
 
         if variant is not None:
             raise UnshineError("A variant is for TSHRNet's own weights, not for an ONNX file.")
-        return OnnxEngine(weights, device)
+        return OnnxEngine(weights, device, threads)
     if engine == "torch":
         return extras.load("unshine.engines.torch", "train").TorchEngine(weights, device, variant)
     module = extras.load("unshine.engines.mindspore", "mindspore")

@@ -26,6 +26,8 @@ class OnnxEngine:
         shipped weights if left out.
     device : {"auto", "cpu", "cuda"}
         `auto` takes CUDA where this ONNX Runtime offers it.
+    threads : int, optional
+        Processors that one call keeps busy; all that there are if left out.
 
     Raises
     ------
@@ -33,13 +35,18 @@ class OnnxEngine:
         If the weights cannot be used or the device is not there.
     """
 
-    def __init__(self, weights: str | Path | None = None, device: str = "auto") -> None:
-        self._arguments = (weights, device)
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self._arguments = (weights, device, threads)
         self.weights = Path(weights) if weights is not None else DEFAULT_WEIGHTS
         if not self.weights.is_file():
             raise UnshineError(f"{self.weights}: there is no weights file here.")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = available_cpus()
+        options.intra_op_num_threads = threads or available_cpus()
         # A memory pattern would plan for every size again, and cost half as much memory again.
         options.enable_mem_pattern = False
         # Threads that spin while they wait slow down whatever else shares the processor.

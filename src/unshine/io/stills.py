@@ -124,6 +124,7 @@ def write(
     format: Kind | None = None,
     quality: int | None = None,
     bit_depth: int | None = None,
+    source_time: bool = False,
 ) -> Saved:
     """Write an image.
 
@@ -145,6 +146,8 @@ def write(
         with a quality that nobody sees.
     bit_depth : int, optional
         8, 10, 12, 16 or 32 (floats), as the kind of file allows; by default as the image came.
+    source_time : bool
+        Whether the file gets the modification time of the file that the image was read from.
 
     Returns
     -------
@@ -169,6 +172,8 @@ def write(
             except UnshineError as error:
                 raise UnshineError(f"{path}: {error}") from error.__cause__
         temporary.write_bytes(data)
+        if source_time:
+            keep_time(still, temporary)
     return Saved(() if copied else lost(still, kind, bit_depth), copied)
 
 

@@ -7,8 +7,12 @@ A job writes each of its files aside and renames it when it is complete, and mak
 are not there yet, so a run that was killed is finished by the same run with ``existing="skip"``.
 """
 
-from unshine.jobs.inputs import Found, Source, find
+from unshine.jobs.inputs import PIPE, Found, Source, find
 from unshine.jobs.outcome import Outcome, Tally
-from unshine.jobs.plan import Job, Naming, Plan, plan
+from unshine.jobs.plan import EXCLUDE_ENDINGS, Ending, Existing, Job, Naming, Plan, plan
+from unshine.jobs.pool import run
 
-__all__ = ["Found", "Job", "Naming", "Outcome", "Plan", "Source", "Tally", "find", "plan"]
+__all__ = [
+    "EXCLUDE_ENDINGS", "PIPE", "Ending", "Existing", "Found", "Job", "Naming", "Outcome", "Plan",
+    "Source", "Tally", "find", "plan", "run",
+]  # fmt: skip

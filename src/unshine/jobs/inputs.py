@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+PIPE = Path("-")
+"""As a source the standard input, as a target the standard output."""
 LITTER = frozenset(
     {
         "thumbs.db",

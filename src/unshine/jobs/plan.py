@@ -28,7 +28,7 @@ class Ending(NamedTuple):
 class Naming:
     """How results are named after their source."""
 
-    target: Callable[[Source], Path]
+    target: Callable[[Source], Path] = lambda source: source.relative
     """From a source to the path of its result, as if its ending stayed."""
     ending: Callable[[Path], Ending] = lambda path: Ending(path.suffix)
     """From a source's path to its result's ending."""
@@ -38,8 +38,8 @@ class Naming:
     """Files beside the result, ``NAME_layer.png``."""
     exclude_ending: str = EXCLUDE_ENDINGS["realityscan"]
     """The layer ``exclude`` is called the result's whole name and this."""
-    layered: str = ""
-    """If given, there is a layered file beside the result, ``NAME`` and this."""
+    layered: Path | str | None = None
+    """A layered file: its path, or what it is called behind its result's name."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +186,9 @@ def _beside(target: Path, naming: Naming, alone: bool, taken: set[str]) -> dict[
     beside = {layer: named(f"_{layer}.png") for layer in naming.layers}
     if "exclude" in beside:
         beside["exclude"] = target.with_name(target.name + naming.exclude_ending)
-    if naming.layered:
-        beside["layered file"] = named(naming.layered)
+    if naming.layered is not None:
+        given = naming.layered
+        beside["layered file"] = given if isinstance(given, Path) else named(given)
     return beside
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unshine.jobs import Job, Outcome, Tally
-from unshine.jobs.run import run
+from unshine.jobs.pool import run
 
 JOBS = [Job(Path(f"{n}.jpg"), Path(f"out/{n}.jpg")) for n in range(20)]
 
