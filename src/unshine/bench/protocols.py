@@ -11,7 +11,7 @@ import numpy as np
 
 from unshine.data import pairs, readers
 from unshine.data.item import Entry, Example, resize_image
-from unshine.data.readers import MIT, PAIRS, PSD, SHEN_ZHENG, SHIQ, SSHR, Reader
+from unshine.data.readers import MIT, PSD, READERS, SHIQ, SSHR, Reader
 from unshine.errors import UnshineError
 
 
@@ -53,37 +53,15 @@ class Protocol:
         )
 
 
-ABOUT_MIT = (
-    "MIT Intrinsic Images, exposed so that the 99th percentile of the diffuse light is 0.9, display"
-    " values (power 2.2); truth: the diffuse photograph."
-)
 B = "{} as in DHAN-SHR's benchmark: 256×256, display values, whole frame; truth: the diffuse image."
 C = "{} as a third group scores it: {}×{}, display values, whole frame; truth: the diffuse image."
 
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
-        Protocol("sshr", SSHR, "SSHR, stored size, display values; truth: the diffuse image."),
-        Protocol(
-            "shiq",
-            SHIQ,
-            "SHIQ, stored size, display values; truth: the diffuse image; no object masks.",
-        ),
-        Protocol(
-            "psd",
-            PSD,
-            "PSD, long side reduced to 1024, display values; truth: the cross-polarised image.",
-        ),
-        Protocol("mit", MIT, ABOUT_MIT),
-        Protocol("mit-x2", MIT, f"{ABOUT_MIT} Specular light doubled.", gain=2),
-        Protocol("mit-x4", MIT, f"{ABOUT_MIT} Specular light quadrupled.", gain=4),
-        Protocol(
-            "shen-zheng",
-            SHEN_ZHENG,
-            "Shen & Zheng's images, values as stored taken for linear light, as in published"
-            " figures. The input is some 10 % brighter than the truth outside its highlights, too.",
-        ),
-        Protocol("pairs", PAIRS, "Pairs of images, stored size, display values."),
+        *(Protocol(reader.name, reader, reader.about) for reader in READERS),
+        Protocol("mit-x2", MIT, f"{MIT.about} Specular light doubled.", gain=2),
+        Protocol("mit-x4", MIT, f"{MIT.about} Specular light quadrupled.", gain=4),
         Protocol(
             "unshine",
             SSHR,

@@ -9,8 +9,7 @@ returns the diffuse image of the same type. They all assume I = D + s·(1, 1, 1)
 (4, 5, 3)
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,32 +30,36 @@ from unshine.classical import (
 from unshine.classical._image import Floats
 from unshine.errors import UnshineError
 
-METHODS: dict[str, Callable[[Floats], Floats]] = {
-    "tan2005": tan2005.remove,
-    "yoon2006": yoon2006.remove,
-    "shen2009": shen2009.remove,
-    "yang2010": yang2010.remove,
-    "kim2013": kim2013.remove,
-    "shen2013": shen2013.remove,
-    "akashi2016": akashi2016.remove,
-    "souza2018": souza2018.remove,
-    "yamamoto2019": yamamoto2019.remove,
-    "son2020": son2020.remove,
-}
+
+class _Method(Protocol):
+    """What the file of a method has."""
+
+    __name__: str
+    TITLE: str
+
+    def remove(self, image: Floats) -> Floats:
+        """Return the diffuse image."""
+
+
+_FILES: list[_Method] = [
+    tan2005,
+    yoon2006,
+    shen2009,
+    yang2010,
+    kim2013,
+    shen2013,
+    akashi2016,
+    souza2018,
+    yamamoto2019,
+    son2020,
+]
+
+_BY_NAME = {file.__name__.rpartition(".")[2]: file for file in _FILES}
+
+METHODS = {name: file.remove for name, file in _BY_NAME.items()}
 """Each method by name, oldest first; yamamoto2019 refines the result of shen2013."""
 
-TITLES = {
-    "tan2005": "Tan & Ikeuchi 2005",
-    "yoon2006": "Yoon et al. 2006",
-    "shen2009": "Shen & Cai 2009",
-    "yang2010": "Yang et al. 2010",
-    "kim2013": "after Kim et al. 2013",
-    "shen2013": "Shen & Zheng 2013",
-    "akashi2016": "Akashi & Okatani 2016",
-    "souza2018": "Souza et al. 2018",
-    "yamamoto2019": "Yamamoto & Nakazawa 2019, on Shen 2013",
-    "son2020": "after Son et al. 2020",
-}
+TITLES = {name: file.TITLE for name, file in _BY_NAME.items()}
 """What tables call them; "after" marks descriptions that could not be checked against the paper."""
 
 

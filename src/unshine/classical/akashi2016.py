@@ -7,6 +7,8 @@ import numpy as np
 from unshine.classical._compiled import compiled
 from unshine.classical._image import Floats, checked, extremes, without
 
+TITLE = "Akashi & Okatani 2016"
+
 FLOOR = 1e-9
 """Smallest coefficient kept: multiplicative updates would otherwise end in slow subnormals."""
 

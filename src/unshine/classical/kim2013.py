@@ -6,6 +6,8 @@ from scipy import ndimage
 from unshine.classical._image import Floats, checked, extremes, without
 from unshine.classical.yang2010 import joint_bilateral, specular_invariant
 
+TITLE = "after Kim et al. 2013"
+
 
 def remove(
     image: Floats,

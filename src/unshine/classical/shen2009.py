@@ -5,6 +5,8 @@ from scipy import ndimage
 
 from unshine.classical._image import Floats, checked, extremes, without
 
+TITLE = "Shen & Cai 2009"
+
 
 def remove(image: Floats, offset: float = 0.5, highlight: float = 0.1, ring: int = 5) -> Floats:
     """Remove highlights by scaling the excess of the smallest channel.

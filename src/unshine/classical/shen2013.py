@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from unshine.classical._image import Floats, checked, extremes, without
 
+TITLE = "Shen & Zheng 2013"
+
 
 def remove(image: Floats, cluster_distance: float = 0.3) -> Floats:
     """Remove highlights by the intensity ratio of like-coloured pixels.

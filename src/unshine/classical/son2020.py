@@ -4,6 +4,8 @@ import numpy as np
 
 from unshine.classical._image import Floats, checked, extremes, without
 
+TITLE = "after Son et al. 2020"
+
 Pair = tuple[slice, slice]
 
 

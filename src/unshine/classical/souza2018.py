@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from unshine.classical._image import Floats
 from unshine.classical.shen2013 import by_intensity_ratio, nearest
 
+TITLE = "Souza et al. 2018"
+
 
 def remove(image: Floats) -> Floats:
     """Remove highlights by the intensity ratio of pixels in three clusters.

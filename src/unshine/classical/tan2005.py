@@ -7,6 +7,8 @@ import numpy as np
 from unshine.classical._compiled import compiled
 from unshine.classical._image import Floats, checked, extremes
 
+TITLE = "Tan & Ikeuchi 2005"
+
 DARKEST = 1e-4
 """Total light below which a pixel is left alone: its chromaticity means nothing."""
 

@@ -11,6 +11,8 @@ from unshine.classical import shen2013
 from unshine.classical._compiled import compiled
 from unshine.classical._image import Floats, checked
 
+TITLE = "Yamamoto & Nakazawa 2019, on Shen 2013"
+
 
 def remove(image: Floats, first: Callable[[Floats], Floats] = shen2013.remove) -> Floats:
     """Remove highlights with another method, then `refine` its result.

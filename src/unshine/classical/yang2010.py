@@ -8,6 +8,8 @@ from scipy import ndimage
 from unshine.classical._compiled import compiled
 from unshine.classical._image import Floats, checked, extremes, without
 
+TITLE = "Yang et al. 2010"
+
 NEARLY_GREY = 1e-4
 """Below this much colour, chromaticity is noise divided by nearly nothing."""
 

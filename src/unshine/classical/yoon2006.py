@@ -7,6 +7,8 @@ import numpy as np
 from unshine.classical._compiled import compiled
 from unshine.classical._image import Floats, checked, extremes, without
 
+TITLE = "Yoon et al. 2006"
+
 
 def remove(
     image: Floats,

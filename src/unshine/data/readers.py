@@ -19,6 +19,8 @@ class Reader:
     ``find(folder, "train", skip_bad)``."""
     read: Callable[[Entry], Example]
     """Reads one example for evaluation."""
+    about: str
+    """What its examples are, as a sentence for tables."""
     trainable: bool = False
     """Whether the dataset is for training too."""
     long_side: int | None = None
@@ -36,12 +38,43 @@ class Reader:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-SSHR = Reader("sshr", sshr.find, sshr.read, trainable=True)
-SHIQ = Reader("shiq", shiq.find, shiq.read, trainable=True)
-PSD = Reader("psd", psd.find, psd.read, trainable=True, long_side=1024)
-MIT = Reader("mit", mit_intrinsic.find, mit_intrinsic.read)
-SHEN_ZHENG = Reader("shen-zheng", shen_zheng.find, shen_zheng.read)
-PAIRS = Reader("pairs", pairs.find, pairs.read)
+SSHR = Reader(
+    "sshr",
+    sshr.find,
+    sshr.read,
+    "SSHR, stored size, display values; truth: the diffuse image.",
+    trainable=True,
+)
+SHIQ = Reader(
+    "shiq",
+    shiq.find,
+    shiq.read,
+    "SHIQ, stored size, display values; truth: the diffuse image; no object masks.",
+    trainable=True,
+)
+PSD = Reader(
+    "psd",
+    psd.find,
+    psd.read,
+    "PSD, long side reduced to 1024, display values; truth: the cross-polarised image.",
+    trainable=True,
+    long_side=1024,
+)
+MIT = Reader(
+    "mit",
+    mit_intrinsic.find,
+    mit_intrinsic.read,
+    "MIT Intrinsic Images, exposed so that the 99th percentile of the diffuse light is 0.9, display"
+    " values (power 2.2); truth: the diffuse photograph.",
+)
+SHEN_ZHENG = Reader(
+    "shen-zheng",
+    shen_zheng.find,
+    shen_zheng.read,
+    "Shen & Zheng's images, values as stored taken for linear light, as in published figures. The"
+    " input is some 10 % brighter than the truth outside its highlights, too.",
+)
+PAIRS = Reader("pairs", pairs.find, pairs.read, "Pairs of images, stored size, display values.")
 
 READERS = (SSHR, SHIQ, PSD, MIT, SHEN_ZHENG, PAIRS)
 
