@@ -212,10 +212,15 @@ def _run(
     except KeyboardInterrupt:
         _say(f"stopped; {tally}. The same command with --skip-existing does the rest.")
         raise typer.Exit(130) from None
+    excluded = ""
+    if tally.excluded:
+        share = 100 * sum(tally.excluded) / len(tally.excluded)
+        images = "images" if found.several else "image"
+        excluded = f"{share:.1f} % of the {images} is excluded"
     if found.several:
-        typer.echo(str(tally))
-    elif tally.excluded:
-        typer.echo(f"{tally.excluded[0]:.1%} of the image is excluded")
+        typer.echo(f"{tally}; {excluded}" if excluded else str(tally))
+    elif excluded:
+        typer.echo(excluded)
     if tally.failed:
         raise typer.Exit(1)
 
@@ -243,9 +248,13 @@ def _find(inputs: list[str], out: str, recursive: bool) -> "Found":
     # The path of a file that is called "-" would be that of a pipe.
     names = [os.path.abspath(name) if Path(name) == PIPE else name for name in inputs]
     found = find(names, READABLE, recursive, Path(out))
-    if not found.several or os.path.isdir(out):
+    if not found.several or (os.path.isdir(out) and out != "-"):
         return found
-    if os.path.lexists(out) or (Path(out).suffix.lower() in FORMATS and not _is_folder(out)):
+    if (
+        out == "-"
+        or os.path.lexists(out)
+        or (Path(out).suffix.lower() in FORMATS and not _is_folder(out))
+    ):
         raise typer.BadParameter(
             f"{out} is not a folder; several images need one.", param_hint="--out"
         )
@@ -324,13 +333,13 @@ def _outcomes(
     """Do the jobs, here or on a cluster."""
     from unshine.engines.onnx import available_cpus
     from unshine.files import remove_leftovers
-    from unshine.jobs import run
+    from unshine.jobs import PIPE, run
     from unshine.jobs.work import Worker
 
     if not jobs:
         return iter(())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for folder in {path.parent for job in jobs for path in job.outputs}:
+    for folder in {path.parent for job in jobs for path in job.outputs if path != PIPE}:
         remove_leftovers(folder)
     if cluster is not None:
         from unshine.jobs import cluster as ray

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from unshine.jobs.inputs import Source, fault
+from unshine.jobs.inputs import PIPE, Source, fault
 
 Existing = Literal["refuse", "skip", "overwrite"]
 """What becomes of files that are there already; to skip them is to make the others."""
@@ -94,7 +94,7 @@ def plan(sources: Sequence[Source], naming: Naming, existing: Existing = "refuse
     """
     made = Plan()
     jobs = _named(_without_earlier_results(sources, naming), naming, made.problems)
-    inputs = {os.path.realpath(job.source) for job in jobs}
+    inputs = {os.path.realpath(job.source) for job in jobs if job.source != PIPE}
     for job in jobs:
         if problem := fault(job.source) or _obstacle(job, inputs, existing):
             made.problems.append(problem)
@@ -108,6 +108,8 @@ def plan(sources: Sequence[Source], naming: Naming, existing: Existing = "refuse
 def _obstacle(job: Job, inputs: Collection[str], existing: Existing) -> str | None:
     """Say what is in the way of a job's outputs, if anything."""
     for path in job.outputs:
+        if path == PIPE:
+            continue
         if os.path.realpath(path) in inputs:
             return f"{job.source}: its output would replace the input {path}."
         if not os.path.lexists(path):

@@ -231,7 +231,7 @@ class Worker:
         messages = job.notes
         if share > EXCLUDED_AT_MOST:
             sentence = (
-                f"{job.source}: {share:.0%} of it is excluded; a matching photograph may fail."
+                f"{job.source}: {100 * share:.0f} % of it is excluded, which may leave holes."
             )
             messages = (*messages, sentence)
         return Outcome(job, "done", messages, share)
