@@ -1,3 +1,4 @@
+import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image
 import unshine
 from unshine import optics, pixels
 from unshine.errors import UnshineError
-from unshine.remover import Remover
+from unshine.remover import LAYERS, Remover
 
 COFFEE = Path(__file__).parents[1] / "examples" / "coffee.png"
 DTYPES = ("uint8", "uint16", "float16", "float32", "float64")
@@ -28,7 +29,7 @@ def small_remover(tiny_weights: Path) -> Remover:
     return Remover(weights=tiny_weights, working_size=40)
 
 
-def _picture(shape: tuple[int, ...], dtype: str = "float32", seed: int = 0) -> np.ndarray:
+def _image(shape: tuple[int, ...], dtype: str = "float32", seed: int = 0) -> np.ndarray:
     values = np.random.default_rng(seed).random(shape)
     if np.dtype(dtype).kind == "f":
         return values.astype(dtype)
@@ -61,7 +62,7 @@ shapes = st.tuples(st.integers(1, 90), st.integers(1, 90), st.sampled_from([None
 def test_type_shape_alpha_and_dark_pixels_stay(
     small_remover: Remover, shape: tuple[int, ...], dtype: str, strength: float
 ) -> None:
-    image = _picture(shape, dtype)
+    image = _image(shape, dtype)
     dark = image.copy()
     if image.dtype.kind == "f":
         dark[dark > 0.75] = 0.75
@@ -82,7 +83,7 @@ def test_type_shape_alpha_and_dark_pixels_stay(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_small_pictures_are_the_networks_own_answer(remover: Remover, dtype: str) -> None:
-    image = _picture((30, 50, 3), dtype)
+    image = _image((30, 50, 3), dtype)
     result = remover(image)
     peak = 1 if image.dtype.kind == "f" else np.iinfo(dtype).max
     expected = _network((image / peak).astype(np.float32))
@@ -94,7 +95,7 @@ def test_small_pictures_are_the_networks_own_answer(remover: Remover, dtype: str
 
 
 def test_strength_blends_in_linear_light(remover: Remover) -> None:
-    image = _picture((20, 20, 3))
+    image = _image((20, 20, 3))
     full, half = remover(image), remover(image, 0.5)
     middle = (0.5 * image**2.2 + 0.5 * full**2.2) ** (1 / 2.2)
     assert np.abs(half - middle).max() < 1e-5
@@ -102,7 +103,7 @@ def test_strength_blends_in_linear_light(remover: Remover) -> None:
 
 
 def test_grey_stays_grey(remover: Remover) -> None:
-    grey = _picture((20, 30), "uint8")
+    grey = _image((20, 30), "uint8")
     colour = remover(np.repeat(grey[..., None], 3, -1))
     assert np.array_equal(remover(grey), colour[..., 0])
 
@@ -137,22 +138,16 @@ def test_odd_sizes(remover: Remover, shape: tuple[int, ...]) -> None:
         (np.full((5, 5, 3), 200.0), "\\[200, 200\\]"),
     ],
 )
-def test_what_is_no_picture(remover: Remover, image: np.ndarray, sentence: str) -> None:
+def test_what_is_no_image(remover: Remover, image: np.ndarray, sentence: str) -> None:
     for use in (remover.remove, remover.decompose):
         with pytest.raises(ValueError, match=sentence):
             use(image)
 
 
 def test_nan_in_alpha_is_nobodys_business(remover: Remover) -> None:
-    image = _picture((4, 4, 4))
+    image = _image((4, 4, 4))
     image[..., 3] = np.nan
     assert np.isnan(remover(image)[..., 3]).all()
-
-
-@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
-def test_wrong_strength(remover: Remover, strength: float) -> None:
-    with pytest.raises(ValueError, match="strength"):
-        remover(_picture((4, 4, 3)), strength)
 
 
 def test_wrong_engine_and_working_size(tiny_weights: Path) -> None:
@@ -163,7 +158,7 @@ def test_wrong_engine_and_working_size(tiny_weights: Path) -> None:
 
 
 def test_threads_agree_with_one_after_another(small_remover: Remover) -> None:
-    pictures = [_picture((30 + 5 * i, 90 - 4 * i, 3), "uint8", i) for i in range(12)]
+    pictures = [_image((30 + 5 * i, 90 - 4 * i, 3), "uint8", i) for i in range(12)]
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(small_remover, pictures))
     for picture, result in zip(pictures, together, strict=True):
@@ -237,13 +232,203 @@ def test_strips_leave_no_seams(small_remover: Remover, monkeypatch: pytest.Monke
         assert np.abs(layer - getattr(layers, name)).max() < 1e-4, name
 
 
+# Strength, sensitivity and masks: what an analysis answers.
+
+kinds = st.sampled_from(DTYPES)
+shares = st.sampled_from([0.0, 0.1, 0.5, 0.8, 1.0])
+image_shapes = st.tuples(
+    st.integers(1, 90), st.integers(1, 90), st.sampled_from([None, 1, 2, 3, 4])
+).map(lambda shape: tuple(n for n in shape if n is not None))
+
+
+def _colours(image: np.ndarray) -> np.ndarray:
+    return image if image.ndim == 2 else image[..., : 1 if image.shape[2] < 3 else 3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=image_shapes, dtype=kinds, strength=shares, sensitivity=shares, seed=st.integers(0, 9))
+def test_a_mask_protects_to_the_last_bit_and_lets_the_network_decide_where_it_is_grey(
+    small_remover: Remover,
+    shape: tuple[int, ...],
+    dtype: str,
+    strength: float,
+    sensitivity: float,
+    seed: int,
+) -> None:
+    image = _image(shape, dtype, seed)
+    analysis = small_remover.analyse(image)
+    mask = np.random.default_rng(seed).choice([0, 127, 128, 255], shape[:2]).astype(np.uint8)
+    masked = analysis.clean(strength, sensitivity, mask)
+    decided = analysis.clean(strength, sensitivity)
+    certain = analysis.clean(strength, 1.0, np.full(shape[:2], 255, np.uint8))
+    for result in (masked, decided, certain):
+        assert result.dtype == image.dtype
+        assert result.shape == image.shape
+    if shape[2:] in ((2,), (4,)):
+        assert np.array_equal(masked[..., -1], image[..., -1])
+    grey = (mask == 127) | (mask == 128)
+    assert np.array_equal(_colours(masked)[mask == 0], _colours(image)[mask == 0])
+    assert np.array_equal(_colours(masked)[grey], _colours(decided)[grey])
+    assert np.array_equal(_colours(masked)[mask == 255], _colours(certain)[mask == 255])
+
+
+@pytest.mark.parametrize("working_size", [40, 1024])
+def test_a_white_mask_counts_as_a_certain_highlight(tiny_weights: Path, working_size: int) -> None:
+    image = np.full((60, 80, 3), 0.6, np.float32)  # too dark for this network's map
+    remover = Remover(weights=tiny_weights, working_size=working_size)
+    mask = np.full((60, 80), 0.5)
+    mask[11:37, 23:50] = 1
+    result = remover(image, mask=mask)
+    assert np.allclose(result[mask == 1], 0.3, atol=1e-6)
+    assert np.array_equal(result[mask != 1], image[mask != 1]), "the mask's edges are not exact"
+
+
+def test_between_its_three_words_a_mask_acts_evenly_in_linear_light(remover: Remover) -> None:
+    image = _image((20, 30, 3))
+    analysis = remover.analyse(image)
+    word = np.ones((20, 30))
+    protected, decided, certain = (analysis.clean(mask=mask * word) ** 2.2 for mask in (0, 0.5, 1))
+    low, high = (analysis.clean(mask=mask * word) ** 2.2 for mask in (0.2, 0.9))
+    assert np.allclose(low, 0.6 * protected + 0.4 * decided, atol=1e-5)
+    assert np.allclose(high, 0.2 * decided + 0.8 * certain, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "bool", "float64"])
+def test_masks_of_every_type_say_the_same(remover: Remover, dtype: str) -> None:
+    image = _image((20, 30, 3), "uint8")
+    white = np.random.default_rng(0).random((20, 30)) < 0.5
+    mask = white.astype(dtype) * (np.iinfo(dtype).max if dtype.startswith("u") else 1)
+    expected = remover(image, mask=white * 1.0)
+    assert np.array_equal(remover(image, mask=mask.astype(dtype)), expected)
+    assert np.array_equal(remover(image, mask=mask.astype(dtype)[..., None]), expected)
+    assert np.array_equal(remover(image, mask=Image.fromarray(white)), expected)
+
+
+@pytest.mark.parametrize("working_size", [100, 1024])
+def test_sensitivity_runs_from_nothing_to_everything(working_size: int) -> None:
+    image = np.asarray(Image.open(COFFEE).convert("RGB"))[100:260, 100:303]
+    analysis = Remover(working_size=working_size).analyse(image)
+    changed = [
+        (analysis.clean(sensitivity=s) != image).any(-1).mean() for s in (0, 0.2, 0.5, 0.8, 1)
+    ]
+    assert changed == sorted(set(changed))
+    assert changed[0] == 0
+    assert np.array_equal(analysis.clean(), analysis.clean(sensitivity=0.5))
+    # Nothing happens at 0.5 itself, where the network's own answer takes over.
+    near = analysis.clean(sensitivity=0.5001).astype(int)
+    assert np.abs(near - analysis.clean()).max() <= 1
+    whole = np.full(image.shape[:2], 255, np.uint8)
+    assert np.array_equal(analysis.clean(sensitivity=1), analysis.clean(mask=whole))
+
+
+@pytest.mark.parametrize("name", ["strength", "sensitivity"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "0.5", None, [0.5], np.ones(3)])
+def test_what_is_no_share(remover: Remover, name: str, value: object) -> None:
+    analysis = remover.analyse(_image((4, 4, 3)))
+    with pytest.raises(ValueError, match=f"{name} must be a number between 0 and 1"):
+        analysis.clean(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        (np.ones((5, 4)), "height and width, \\(4, 5\\)"),
+        (np.ones((4, 5, 3)), "height and width"),
+        (0.5, "height and width"),
+        ("mask.png", "height and width"),
+        (np.ones((4, 5), np.int64), "not int64"),
+        (np.full((4, 5), 1.5), "in \\[0, 1\\]"),
+        (np.full((4, 5), np.nan), "in \\[0, 1\\]"),
+    ],
+)
+def test_what_is_no_mask(remover: Remover, mask: object, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        remover(_image((4, 5, 3)), mask=mask)
+
+
+def test_the_network_runs_once(remover: Remover, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+    engine = remover.engine
+    monkeypatch.setattr(remover, "engine", lambda *a: runs.append(1) or engine(*a), raising=True)
+    monkeypatch.setattr(remover.engine, "names", engine.names, raising=False)
+    monkeypatch.setattr(remover.engine, "network", engine.network, raising=False)
+    analysis = remover.analyse(_image((30, 40, 3)))
+    for sensitivity in (0.2, 0.5, 0.9):
+        analysis.clean(0.5, sensitivity, np.ones((30, 40)))
+    for name in LAYERS:
+        analysis.layer(name)
+    assert len(runs) == 1
+
+
+# Kinds of images.
+
+
+def test_a_batch_is_its_images(small_remover: Remover) -> None:
+    batch = _image((3, 50, 60, 4), "uint16")
+    masks = np.random.default_rng(0).random((3, 50, 60))
+    result = small_remover(batch, 0.7)
+    assert (result.shape, result.dtype) == (batch.shape, batch.dtype)
+    for one, image in zip(result, batch, strict=True):
+        assert np.array_equal(one, small_remover(image, 0.7))
+    for one, image, mask in zip(small_remover(batch, mask=masks), batch, masks, strict=True):
+        assert np.array_equal(one, small_remover(image, mask=mask))
+    assert np.array_equal(
+        small_remover(batch, mask=masks[0])[2], small_remover(batch[2], mask=masks[0])
+    )
+    assert small_remover(batch[:0]).shape == (0, 50, 60, 4)
+    with pytest.raises(ValueError, match="2 masks for a batch of 3"):
+        small_remover(batch, mask=masks[:2])
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16", "F"])
+def test_pillow_images_come_back_in_their_own_mode(remover: Remover, mode: str) -> None:
+    dtype = {"I;16": "uint16", "F": "float32"}.get(mode, "uint8")
+    channels = len(Image.new(mode, (1, 1)).getbands())
+    values = _image((20, 30, channels) if channels > 1 else (20, 30), dtype)
+    image = Image.fromarray(values)
+    image.info["icc_profile"] = b"profile"
+    result = remover(image, 0.9)
+    assert (result.mode, result.size, result.info) == (mode, image.size, image.info)
+    assert np.array_equal(np.asarray(result), remover(values, 0.9))
+    assert remover.decompose(image).clean.shape == (20, 30, 3)
+
+
+def test_a_palette_is_looked_up_and_cmyk_refused(remover: Remover) -> None:
+    image = Image.new("P", (3, 2), 1)
+    image.putpalette([0, 0, 0, 255, 255, 255])
+    assert np.abs(np.asarray(remover(image)).astype(int) - 128).max() <= 1
+    with pytest.raises(UnshineError, match="mode CMYK"):
+        remover(Image.new("CMYK", (3, 2)))
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_a_remover_can_be_pickled(engine: str, tmp_path: Path, monkeypatch) -> None:
+    if engine == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+    monkeypatch.chdir(Path(unshine.__file__).parent)
+    weights = {"onnx": None, "torch": "weights/fast.safetensors"}[engine]
+    remover = Remover(engine, weights=weights, working_size=30)
+    data = pickle.dumps(remover)
+    assert len(data) < 1000, "a worker loads the weights itself"
+    monkeypatch.chdir(tmp_path)
+    image = _image((40, 50, 3), "uint8")
+    assert np.array_equal(pickle.loads(data)(image), remover(image))
+
+
+def test_the_old_name_of_single_layers_warns(remover: Remover) -> None:
+    image = _image((20, 30, 3))
+    with pytest.warns(DeprecationWarning, match="analyse"):
+        layers = remover.layers(image, ["diffuse"])
+    assert np.array_equal(layers["diffuse"], remover.analyse(image).layer("diffuse"))
+
+
 # Layers.
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize("shape", [(20, 30, 3), (80, 120, 4), (100, 70)])
 def test_layers(small_remover: Remover, shape: tuple[int, ...], dtype: str) -> None:
-    image = _picture(shape, dtype)
+    image = _image(shape, dtype)
     layers = small_remover.decompose(image)
     for name, layer in layers.given().items():
         assert layer.dtype == np.float32
@@ -262,7 +447,7 @@ def test_layers(small_remover: Remover, shape: tuple[int, ...], dtype: str) -> N
 
 
 def test_small_pictures_layers_are_the_networks_own(remover: Remover) -> None:
-    image = _picture((20, 30, 3))
+    image = _image((20, 30, 3))
     layers = remover.decompose(image)
     assert np.allclose(layers.albedo, image / 2)
     assert np.allclose(layers.shading, 2**2.2)
@@ -310,7 +495,7 @@ def tshrnet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_tshrnets_picture_comes_out_exactly(tshrnet_weights: Path) -> None:
     engines = pytest.importorskip("unshine.engines.torch", reason="PyTorch is not installed")
-    image = _picture((30, 40, 3), "uint8")
+    image = _image((30, 40, 3), "uint8")
     batch = np.ascontiguousarray(np.float32(image / np.float32(255)).transpose(2, 0, 1)[None])
     expected = engines.TorchEngine(tshrnet_weights)(batch)["clean"][0].transpose(1, 2, 0)
     tshrnet = Remover(weights=tshrnet_weights)
@@ -321,10 +506,22 @@ def test_tshrnets_picture_comes_out_exactly(tshrnet_weights: Path) -> None:
     assert np.abs(layers.highlight - highlight).max() < 1e-4
 
 
+def test_tshrnet_is_certain_everywhere(tshrnet_weights: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    image = _image((30, 40, 3), "uint8")
+    analysis = Remover(weights=tshrnet_weights).analyse(image)
+    mask = np.random.default_rng(0).choice([0, 128, 255], (30, 40)).astype(np.uint8)
+    masked = analysis.clean(mask=mask)
+    assert np.array_equal(masked[mask == 0], image[mask == 0])
+    assert np.array_equal(masked[mask > 0], analysis.clean()[mask > 0])
+    with pytest.raises(UnshineError, match="no highlight map"):
+        analysis.clean(sensitivity=0.6)
+
+
 def test_mixed_has_neither_albedo_nor_shading(tshrnet_weights: Path) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     mixed = Remover(weights=tshrnet_weights, variant="mixed")
-    image = _picture((30, 40, 3))
+    image = _image((30, 40, 3))
     analysis = mixed.analyse(image)
     assert analysis.layer("specular").shape == analysis.layer("diffuse").shape == image.shape
     for name in ("albedo", "shading"):

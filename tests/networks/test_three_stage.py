@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from unshine import optics
 from unshine.networks.export import write_onnx
-from unshine.networks.three_stage import CAUTION, FAST, OUTPUTS, Sizes
+from unshine.networks.three_stage import CAUTION, FAST, OUTPUTS, Sizes, highlight_map
 from unshine.networks.three_stage.torch import ThreeStage
 from unshine.networks.weights import load_weights, read_weights, save_weights
 
@@ -133,3 +133,17 @@ def test_the_shipped_files_agree():
         assert np.abs(result - getattr(expected, name).numpy()).max() < 1e-3, name
     total = sum(f.stat().st_size for f in folder.iterdir() if f.suffix in {".safetensors", ".onnx"})
     assert total < 24e6
+
+
+def test_the_highlight_map_is_the_same_in_every_library():
+    logits = np.linspace(-300, 300, 1001, dtype=np.float32)
+    for sensitivity in (0.0, 0.2, 0.5, 0.9, 1.0):
+        expected = highlight_map(logits, sensitivity)
+        assert (expected.min(), expected.max()) == (float(sensitivity == 1), float(sensitivity > 0))
+        found = highlight_map(torch.from_numpy(logits), sensitivity)
+        assert np.allclose(found.numpy(), expected, atol=1e-6)
+
+
+def test_sensitivity_multiplies_the_odds():
+    logits = np.linspace(-5, 5, 11)
+    assert np.allclose(highlight_map(logits, 0.8), highlight_map(logits + np.log(4)))

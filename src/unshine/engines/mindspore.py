@@ -39,7 +39,7 @@ class MindSporeEngine:
     def __init__(
         self, weights: str | Path | None = None, device: str = "auto", variant: str | None = None
     ) -> None:
-        self._arguments = (weights, device, variant)
+        self._arguments = (weights and Path(weights).resolve(), device, variant)
         self.device = use(device)
         self.weights = Path(weights) if weights is not None else SHIPPED
         given = read_weights(self.weights, variant)

@@ -41,7 +41,7 @@ class OnnxEngine:
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        self._arguments = (weights, device, threads)
+        self._arguments = (weights and Path(weights).resolve(), device, threads)
         self.weights = Path(weights) if weights is not None else DEFAULT_WEIGHTS
         if not self.weights.is_file():
             raise UnshineError(f"{self.weights}: there is no weights file here.")

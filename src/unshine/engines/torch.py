@@ -34,7 +34,7 @@ class TorchEngine:
     def __init__(
         self, weights: str | Path | None = None, device: str = "auto", variant: str | None = None
     ) -> None:
-        self._arguments = (weights, device, variant)
+        self._arguments = (weights and Path(weights).resolve(), device, variant)
         self.device = _device(device)
         self.weights = Path(weights) if weights is not None else SHIPPED
         given = read_weights(self.weights, variant)

@@ -89,9 +89,9 @@ def highlight_map(logits: Any, sensitivity: float = 0.5) -> Any:
     """
     if sensitivity <= 0 or sensitivity >= 1:
         return 0 * logits + (1 if sensitivity >= 1 else 0)
-    half = 0.5 * logits
     if sensitivity != 0.5:
-        half = half + math.log(sensitivity / (1 - sensitivity))
+        logits = logits + math.log(sensitivity / (1 - sensitivity))
+    half = 0.5 * logits
     certainty = half.sigmoid() if hasattr(half, "sigmoid") else 0.5 + 0.5 * np.tanh(0.5 * half)
     return ((1.1 + CAUTION) * certainty - CAUTION).clip(0, 1)
 
