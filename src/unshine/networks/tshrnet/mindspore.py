@@ -4,6 +4,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from numpy.typing import NDArray
 
+from unshine.networks.mindspore_ops import padded
 from unshine.networks.tshrnet import (
     INPUTS,
     MULTIPLE,
@@ -114,16 +115,8 @@ class TSHRNet(nn.Cell):
         tuple of Tensor, (B, 3, H, W) each
             `OUTPUTS[variant]`, display values in [0, 1].
         """
-        batch, colours, height, width = image.shape
-        right, below = -width % MULTIPLE, -height % MULTIPLE
-        # Concatenated by hand: MindSpore's own replication is slower, forwards and backwards.
-        if right:
-            column = ops.broadcast_to(image[..., -1:], (batch, colours, height, right))
-            image = ops.cat((image, column), -1)
-        if below:
-            row = ops.broadcast_to(image[:, :, -1:], (batch, colours, below, width + right))
-            image = ops.cat((image, row), -2)
-        outputs = self.normalised(image)
+        height, width = image.shape[2:]
+        outputs = self.normalised(padded(image, MULTIPLE))
         return tuple([display(x[:, :, :height, :width]).clip(0, 1) for x in outputs])
 
     def normalised(self, image: Tensor) -> tuple[Tensor, ...]:
