@@ -1,0 +1,1 @@
+"""The web page and the HTTP API of `unshine serve`; needs the extra `web`."""
