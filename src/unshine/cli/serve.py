@@ -60,7 +60,7 @@ def serve(
             from unshine.web.jobs import Threads
             from unshine.web.work import Worker
 
-            runner = Threads(Worker(Remover(**settings), limits.pixels), jobs)
+            runner = Threads(Worker(Remover(engine, device), limits.pixels), jobs)
         else:
             from unshine.web.cluster import Cluster
 

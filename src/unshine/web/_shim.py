@@ -1,7 +1,11 @@
-"""Stands in for `Analysis` and `stills.read/encode` until they are there. To be deleted."""
+"""Stands in for `Remover.analyse`, `io.stills` and `io.light` until they are there."""
 
 import io
+import tempfile
 import warnings
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,37 +13,76 @@ from PIL import Image
 
 from unshine import optics
 from unshine.errors import UnshineError
-from unshine.io import stills
-from unshine.remover import Remover, _display, _encoded, _Planes, _reduced
+from unshine.io import stills as old
+from unshine.remover import Remover, _display, _encoded
+
+TITLES = {"jpeg": "JPEG", "png": "PNG", "webp": "WebP", "bmp": "BMP", "tiff": "TIFF"}
 
 
-def read(data: bytes) -> Any:
+class Still:
+    def __init__(self, still: Any, data: bytes, kind: str) -> None:
+        self.old, self.data, self.kind = still, data, kind
+        self.pixels, self.alpha, self.transfer = still.pixels, still.alpha, "display"
+        self.bit_depth = 8 * self.pixels.dtype.itemsize
+
+    def profile(self) -> Any:
+        return self.old.icc_profile
+
+
+def detect(data: bytes) -> Any:
+    try:
+        with Image.open(io.BytesIO(data), formats=old._READABLE) as image:
+            return str(image.format).lower().replace("mpo", "jpeg")
+    except Exception:
+        return None
+
+
+def read(data: bytes, max_pixels: int, name: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=stills._READABLE) as image:
-                stills._refuse_losses("upload", image)  # type: ignore[arg-type]
+            with Image.open(io.BytesIO(data), formats=old._READABLE) as image:
+                if image.width * image.height > max_pixels:
+                    raise UnshineError(f"{name}: the image has more than {max_pixels} pixels.")
+                old._refuse_losses(Path(name), image)
                 image.load()
-                still = stills._still(image)
-                object.__setattr__(still, "format", image.format)
-                return still
+                return Still(old._still(image), data, str(image.format).lower())
     except UnshineError:
         raise
-    except Image.UnidentifiedImageError:
-        raise UnshineError("this is not a JPEG, PNG, WebP, BMP or TIFF image.") from None
     except Exception as error:
-        raise UnshineError(f"the image is damaged ({error}).") from error
+        raise UnshineError(f"{name}: the image is damaged ({error}).") from error
 
 
-def encode(still: Any, format: str, quality: int | None = None) -> bytes:
-    import tempfile
-    from pathlib import Path
-
-    ending = {"jpeg": "jpg", "tiff": "tif"}.get(format, format)
+def encode(still: Any, format: Any = None, *, quality: Any = None) -> bytes:
+    kind = format or still.kind
+    if kind == still.kind and quality is None and (still.pixels == still.old.pixels).all():
+        return bytes(still.data)
+    ending = {"jpeg": "jpg", "tiff": "tif"}.get(kind, kind)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"x.{ending}"
-        stills.write(still, path)
+        old.write(replace(still.old, pixels=still.pixels), path)
         return path.read_bytes()
+
+
+def for_display(still: Any) -> Any:
+    return still.pixels
+
+
+def with_display(still: Any, clean: Any) -> Any:
+    new = Still(still.old, still.data, still.kind)
+    new.pixels = clean
+    return new
+
+
+stills = SimpleNamespace(read=read, encode=encode, detect=detect, TITLES=TITLES)
+light = SimpleNamespace(for_display=for_display, with_display=with_display)
+
+
+def highlight_map(logits: Any, sensitivity: float = 0.5) -> Any:
+    if sensitivity in (0, 1):
+        return 0 * logits + sensitivity
+    half = 0.5 * logits + np.log(sensitivity / (1 - sensitivity))
+    return (2.1 / (1 + np.exp(-half)) - 1).clip(0, 1)
 
 
 class Analysis:
@@ -51,7 +94,9 @@ class Analysis:
         grown = before + (self.layers.clean - before) / np.maximum(h, 0.05)[..., None]
         self.ungated = np.where(h[..., None] > 0, grown, before).clip(0, 1).astype(np.float32)
         p = ((h + 1) / 2.1).clip(0.02, 0.98)
-        self.logits = np.where(h > 0, 2 * np.log(p / (1 - p)), -6).astype(np.float32)
+        logits = np.where(h > 0, 2 * np.log(p / (1 - p)), -6).astype(np.float32)
+        self.outputs = {"logits": logits[..., None]}
+        self.network = SimpleNamespace(highlight_map=highlight_map)
 
     def display(self) -> Any:
         rgb = self.image if self.image.ndim == 3 else np.repeat(self.image[..., None], 3, -1)
@@ -59,25 +104,26 @@ class Analysis:
 
     def clean(self, strength: float = 1.0, sensitivity: float = 0.5, mask: Any = None) -> Any:
         before = self.display()
-        h = highlight_map(self.logits, sensitivity, mask)[..., None]
-        after = before + h * (self.ungated - before)
-        light = optics.decode(before)
-        after = optics.encode(light + strength * (optics.decode(after) - light)).clip(0, 1)
-        after = np.where(h * strength > 0, after, before)
+        h = highlight_map(self.outputs["logits"], sensitivity)
+        after = (before + h * (self.ungated - before)).clip(0, 1)
+        amount: Any = strength
+        if mask is not None:
+            say = ((mask.astype(np.float32) - 127.5) / 127.5)[..., None]
+            say = np.where(abs(say) < 0.005, 0, say)
+            after = mix(after, self.ungated, say.clip(0))
+            amount = strength * (1 + say.clip(None, 0))
+        after = np.where(amount * (after != before) > 0, mix(before, after, amount), before)
         if self.image.ndim == 2:
             after = after.mean(-1)
         return _encoded(after, self.image.dtype)
 
     def layer(self, name: str) -> Any:
-        return getattr(self.layers, name) if hasattr(self.layers, name) else getattr(self, name)
+        return getattr(self.layers, name)
 
 
-def highlight_map(logits: Any, sensitivity: float = 0.5, mask: Any = None) -> Any:
-    logits = logits + 8 * (sensitivity - 0.5)
-    if mask is not None:
-        mask = np.asarray(mask, np.float32) / (255 if mask.dtype == np.uint8 else 1)
-        logits = logits + 40 * (mask - 0.5) * (np.abs(mask - 0.5) > 0.004)
-    return (2.1 / (1 + np.exp(-0.5 * logits)) - 1).clip(0, 1)
+def mix(a: Any, b: Any, amount: Any) -> Any:
+    return optics.encode(optics.decode(a) + amount * (optics.decode(b) - optics.decode(a)))
 
 
-__all__ = ["Analysis", "_Planes", "_reduced", "encode", "highlight_map", "read"]
+def analyse(remover: Remover, image: Any) -> Any:
+    return Analysis(remover, image)

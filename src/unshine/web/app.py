@@ -57,7 +57,7 @@ class Limits:
 
 def create_app(
     runner: Runner,
-    limits: Limits = Limits(),  # noqa: B008 (frozen)
+    limits: Limits = Limits(),
     hosts: tuple[str, ...] = (),
     token: str | None = None,
     about: dict[str, Any] | None = None,
@@ -129,7 +129,7 @@ def create_app(
         """
         return await answer("remove", request, query)
 
-    @app.post("/v1/decompose", **_described("decompose", ["application/zip", "image/x-exr"]))
+    @app.post("/v1/decompose", **_described("decompose", ["application/zip"]))
     async def decompose(
         request: Request, query: Annotated[DecomposeParameters, Query()]
     ) -> Response:
@@ -230,7 +230,7 @@ def _described(name: str, media_types: list[str], mask: bool = False) -> dict[st
         }
     success = {
         "description": "The result.",
-        "content": {media_type: binary for media_type in media_types},
+        "content": dict.fromkeys(media_types, binary),
         "headers": headers,
     }
     slugs = [

@@ -134,4 +134,3 @@ def is_address(name: str) -> bool:
 def is_loopback(host: str) -> bool:
     """Say if an address to bind to can be reached from this machine alone."""
     return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
-

@@ -1,4 +1,4 @@
-"""What an HTTP client is told when something fails: problem details (RFC 9457) with stable slugs."""
+"""What HTTP clients are told when something fails: problem details (RFC 9457), stable slugs."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -43,9 +43,7 @@ class Uploads:
         Bytes per second that must come on average, once `idle` seconds have passed.
     """
 
-    def __init__(
-        self, most: int, together: int, idle: float = 10, slowest: float = 20_000
-    ) -> None:
+    def __init__(self, most: int, together: int, idle: float = 10, slowest: float = 20_000) -> None:
         self.most, self.together, self.idle, self.slowest = most, together, idle, slowest
         self.held = 0
 

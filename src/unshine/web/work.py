@@ -6,8 +6,10 @@ a process of a cluster.
 
 import io
 import json
+import secrets
 import zipfile
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from unshine import optics
 from unshine.errors import UnshineError
 from unshine.remover import Remover
-from unshine.web import _shim
+from unshine.web._shim import analyse, light, stills
 from unshine.web.jobs import Steps
 from unshine.web.problems import Problem
 
@@ -30,13 +32,12 @@ MEDIA_TYPES = {
     "tiff": "image/tiff",
     "bmp": "image/bmp",
 }
-Layer = Literal["albedo", "shading", "diffuse", "specular", "clean", "highlight"]
-LAYERS: tuple[Layer, ...] = ("albedo", "shading", "diffuse", "specular", "clean", "highlight")
+LAYERS = ("albedo", "shading", "diffuse", "specular", "clean", "highlight")
 
-LOGIT = 8.0
+LOGIT = 12.0
 """The preview's logits are stored in 8 bits, from minus to plus this."""
-TABLE = (256, 33, 17)
-"""Entries of the preview's table of the highlight map: logits, sensitivities, mask values."""
+TABLE = (256, 101)
+"""Entries of the preview's table of the highlight map: logits, and sensitivities in hundredths."""
 
 
 class Parameters(BaseModel):
@@ -45,8 +46,8 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class HowMuch(Parameters):
-    """What is to be removed."""
+class RemoveParameters(Parameters):
+    """Settings of ``/v1/remove``."""
 
     strength: float = Field(
         1.0, ge=0, le=1, description="How much of the correction to apply, blended in linear light."
@@ -54,11 +55,6 @@ class HowMuch(Parameters):
     sensitivity: float = Field(
         0.5, ge=0, le=1, description="How readily something counts as a highlight."
     )
-
-
-class RemoveParameters(HowMuch):
-    """Settings of ``/v1/remove``."""
-
     format: Format | None = Field(None, description="The answer's format; the image's own if not.")
     quality: int | None = Field(None, ge=1, le=100, description="For JPEG and WebP.")
 
@@ -70,9 +66,6 @@ class DecomposeParameters(Parameters):
         "albedo,shading,diffuse,specular,highlight",
         description=f"Which, with commas between: any of {', '.join(LAYERS)}.",
     )
-    format: Literal["zip", "exr"] = Field(
-        "zip", description="PNG files in a zip archive, or one EXR file in linear light."
-    )
 
 
 class MaskParameters(Parameters):
@@ -83,7 +76,6 @@ class MaskParameters(Parameters):
         description="`highlight`: white where a highlight is; `exclude`: black there, white"
         " elsewhere, as photogrammetry programs want it.",
     )
-    sensitivity: float = HowMuch.model_fields["sensitivity"]  # type: ignore[assignment]
 
 
 class PreviewParameters(Parameters):
@@ -121,7 +113,7 @@ class Worker:
 
     def __call__(self, name: str, steps: Steps, **arguments: Any) -> Answer:
         """Do the work of the given name and say how long each of its steps took."""
-        works = {
+        works: dict[str, Callable[..., Answer]] = {
             "remove": self.remove,
             "decompose": self.decompose,
             "mask": self.mask,
@@ -131,6 +123,8 @@ class Worker:
             answer = works[name](steps, **arguments)
         except MemoryError:
             raise Problem("too-large", "There is not enough memory for this image.") from None
+        except UnshineError as error:
+            raise Problem("unsupported", str(error)) from None
         answer.headers["Server-Timing"] = ", ".join(
             f"{step};dur={seconds * 1000:.0f}" for step, seconds in steps.seconds.items()
         )
@@ -142,112 +136,113 @@ class Worker:
         """Remove the highlights; the file comes back as it was, without them."""
         with steps("read"):
             still = self._read(file)
-            where = None if mask is None else self._mask(mask, still.pixels.shape[:2])
+            before = light.for_display(still)
+            where = None if mask is None else self._mask(mask, before.shape[:2])
         with steps("analyse"):
-            analysis = _shim.Analysis(self.remover, still.pixels)
+            analysis = analyse(self.remover, before)
         with steps("clean"):
-            pixels = analysis.clean(parameters.strength, parameters.sensitivity, where)
-            changed = still.pixels != pixels
+            after = analysis.clean(parameters.strength, parameters.sensitivity, where)
+            changed = after != before
             share = float((changed.any(-1) if changed.ndim == 3 else changed).mean())
-        format = parameters.format or still.format.lower()
+            still = light.with_display(still, after)
+        format = parameters.format or ("tiff" if still.kind == "raw" else still.kind)
         with steps("encode"):
-            if not share and parameters.format is None and parameters.quality is None:
-                body = file
-            else:
-                try:
-                    body = _shim.encode(replace(still, pixels=pixels), format, parameters.quality)
-                except UnshineError as error:
-                    raise Problem("unsupported", str(error)) from None
-        headers = {"X-Unshine-Changed": f"{share:.6f}"}
-        return Answer(body, MEDIA_TYPES[format], headers)
+            body = stills.encode(still, format, quality=parameters.quality)
+        return Answer(body, MEDIA_TYPES[format], {"X-Unshine-Changed": f"{share:.6f}"})
 
     def decompose(self, steps: Steps, file: bytes, parameters: DecomposeParameters) -> Answer:
         """Take the image apart; each layer a PNG file in display values, in one archive."""
         names = layer_names(parameters.layers)
-        with steps("read"):
-            still = self._read(file)
-        with steps("analyse"):
-            analysis = _shim.Analysis(self.remover, still.pixels)
+        still, analysis = self._analysed(steps, file)
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as files:
             for name in names:
                 with steps("layers"):
                     pixels = _eight_bits(name, analysis.layer(name))
                 with steps("encode"):
-                    files.writestr(f"{name}.png", self._png(pixels, still.icc_profile))
+                    profile = None if name == "highlight" else still.profile()
+                    files.writestr(f"{name}.png", _png(pixels, profile)[1])
         return Answer(archive.getvalue(), "application/zip")
 
     def mask(self, steps: Steps, file: bytes, parameters: MaskParameters) -> Answer:
         """Say where the highlights are, as a greyscale PNG."""
-        with steps("read"):
-            still = self._read(file)
-        with steps("analyse"):
-            analysis = _shim.Analysis(self.remover, still.pixels)
-        with steps("clean"):
-            highlight = _shim.highlight_map(analysis.logits, parameters.sensitivity)
+        _, analysis = self._analysed(steps, file)
+        with steps("layers"):
+            highlight = analysis.layer("highlight")
             if parameters.style == "exclude":
-                highlight = highlight < 0.5
+                highlight = (highlight < 0.5).astype(np.float32)
         with steps("encode"):
-            body = self._png(_eight_bits("highlight", highlight), None)
-        return Answer(body, "image/png")
+            media_type, body = _png(_eight_bits("highlight", highlight), None)
+        return Answer(body, media_type)
 
     def preview(self, steps: Steps, file: bytes, parameters: PreviewParameters) -> Answer:
-        """Give all that is needed to blend the result elsewhere, for any strength and mask.
+        """Give all that is needed to blend the result elsewhere, for any setting and mask.
 
-        The answer is a multipart form: `info` (JSON), `before`, `ungated` and the wanted layers
-        (JPEG), `logits` (greyscale PNG, at working resolution), `table` (`TABLE`, raw bytes) and,
-        for transparent images, `alpha` (greyscale PNG).
+        The answer is a multipart form: `info` (JSON), `before`, `ungated` (JPEG), `logits`
+        (greyscale PNG, at the network's resolution), `table` (raw bytes, see `TABLE`) and, for
+        transparent images, `alpha` (greyscale PNG); or `info` and the wanted layers (JPEG).
         """
-        names = layer_names(parameters.layers) if parameters.layers else ()
         with steps("read"):
             still = self._read(file)
-            height, width = still.pixels.shape[:2]
-            still = _reduced(still, parameters.pixels)
+            display = light.for_display(still)
+            height, width = display.shape[:2]
+            display = _reduced(display, parameters.pixels)
         with steps("analyse"):
-            analysis = _shim.Analysis(self.remover, still.pixels)
-        parts: dict[str, tuple[str, bytes]] = {}
-        with steps("encode"):
-            if not names:
-                pixels = still.pixels
-                if pixels.dtype != np.uint8:
-                    pixels = _eight_bits("clean", optics_display(pixels))
-                parts["before"] = _jpeg(pixels, still.icc_profile)
-                ungated = _eight_bits("clean", analysis.ungated)
-                parts["ungated"] = _jpeg(ungated, still.icc_profile)
-                logits = (analysis.logits / LOGIT).clip(-1, 1) / 2 + 0.5
-                parts["logits"] = ("image/png", self._png(_eight_bits("logits", logits), None))
-                parts["table"] = ("application/octet-stream", _table())
-                if still.alpha is not None:
-                    parts["alpha"] = ("image/png", self._png(still.alpha, None))
-            for name in names:
-                pixels = _eight_bits(name, analysis.layer(name))
-                parts[name] = _jpeg(pixels, None if name == "highlight" else still.icc_profile)
+            analysis = analyse(self.remover, display)
+        profile = still.profile()
+        logits = analysis.outputs.get("logits")
         info = {
             "width": width,
             "height": height,
-            "format": still.format.lower(),
-            "bits": 8 * still.pixels.dtype.itemsize,
-            "preview": [still.pixels.shape[1], still.pixels.shape[0]],
+            "format": still.kind,
+            "bits": still.bit_depth,
+            "preview": [display.shape[1], display.shape[0]],
             "table": TABLE,
+            "sensitivity": logits is not None,
         }
-        parts["info"] = ("application/json", json.dumps(info).encode())
+        parts = {"info": ("application/json", json.dumps(info).encode())}
+        if parameters.layers:
+            for name in layer_names(parameters.layers):
+                with steps("layers"):
+                    pixels = _eight_bits(name, analysis.layer(name))
+                with steps("encode"):
+                    parts[name] = _jpeg(pixels, None if name == "highlight" else profile)
+            return _multipart(parts)
+        with steps("clean"):
+            # A white mask: as if everywhere were a highlight.
+            ungated = analysis.clean(mask=np.full(display.shape[:2], 255, np.uint8))
+            if logits is None:
+                logits, table = np.full((1, 1, 1), LOGIT), b"\xff" * (TABLE[0] * TABLE[1])
+            else:
+                table = _table(analysis.network.highlight_map)
+        with steps("encode"):
+            parts["before"] = _jpeg(_to_uint8(display), profile)
+            parts["ungated"] = _jpeg(_to_uint8(ungated), profile)
+            parts["logits"] = _png(_to_uint8(logits[..., 0] / (2 * LOGIT) + 0.5), None)
+            parts["table"] = ("application/octet-stream", table)
+            if still.alpha is not None:
+                parts["alpha"] = _png(_to_uint8(_reduced(still.alpha, parameters.pixels)), None)
         return _multipart(parts)
 
-    def _read(self, file: bytes) -> Any:
+    def _analysed(self, steps: Steps, file: bytes) -> tuple[Any, Any]:
+        with steps("read"):
+            still = self._read(file)
+        with steps("analyse"):
+            return still, analyse(self.remover, light.for_display(still))
+
+    def _read(self, file: bytes, name: str = "the image") -> Any:
+        if stills.detect(file) is None:
+            titles = ", ".join(stills.TITLES.values())
+            raise Problem("unsupported", f"{name} is in none of the formats {titles}.")
         try:
-            return _shim.read(file)
+            return stills.read(file, max_pixels=self.max_pixels, name=name)
         except UnshineError as error:
             raise Problem("broken-image", str(error)) from None
 
     def _mask(self, file: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Read a mask and bring it to the image's size."""
-        try:
-            pixels = _shim.read(file).pixels
-        except UnshineError as error:
-            raise Problem("broken-image", f"The mask: {error}") from None
-        if pixels.dtype == np.uint16:
-            pixels = np.rint(pixels / 257).astype(np.uint8)
-        grey = pixels if pixels.ndim == 2 else np.rint(pixels.mean(-1)).astype(np.uint8)
+        values = self._read(file, "the mask").pixels
+        grey = _to_uint8(values if values.ndim == 2 else values.mean(-1).astype(values.dtype))
         if grey.shape == size:
             return grey
         (height, width), (rows, columns) = size, grey.shape
@@ -259,12 +254,6 @@ class Worker:
                 " proportions must be the same.",
             )
         return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BILINEAR))
-
-    @staticmethod
-    def _png(pixels: NDArray[np.uint8], profile: bytes | None) -> bytes:
-        out = io.BytesIO()
-        Image.fromarray(pixels).save(out, "PNG", compress_level=1, icc_profile=profile)
-        return out.getvalue()
 
 
 def layer_names(text: str) -> tuple[str, ...]:
@@ -283,17 +272,23 @@ def layer_names(text: str) -> tuple[str, ...]:
     return names
 
 
-def optics_display(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """Display values in [0, 1] of deeper pixels."""
-    if pixels.dtype == np.uint16:
-        return pixels.astype(np.float32) / np.float32(65535)
-    return pixels.astype(np.float32)
+def _to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Turn display values of any type into 8 bits."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.uint16:
+        return np.rint(values / 257).astype(np.uint8)
+    return np.rint(values.clip(0, 1) * np.float32(255)).astype(np.uint8)
 
 
-def _eight_bits(name: str, layer: NDArray[Any]) -> NDArray[np.uint8]:
-    if name in ("shading", "specular"):
-        layer = optics.encode(layer)
-    return np.rint(layer.clip(0, 1) * np.float32(255)).astype(np.uint8)
+def _eight_bits(name: str, layer: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return _to_uint8(optics.encode(layer) if name in ("shading", "specular") else layer)
+
+
+def _png(pixels: NDArray[np.uint8], profile: bytes | None) -> tuple[str, bytes]:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", compress_level=1, icc_profile=profile)
+    return "image/png", out.getvalue()
 
 
 def _jpeg(pixels: NDArray[np.uint8], profile: bytes | None) -> tuple[str, bytes]:
@@ -303,35 +298,31 @@ def _jpeg(pixels: NDArray[np.uint8], profile: bytes | None) -> tuple[str, bytes]
     return "image/jpeg", out.getvalue()
 
 
-def _reduced(still: Any, pixels: int) -> Any:
-    height, width = still.pixels.shape[:2]
-    scale = (pixels / (height * width)) ** 0.5
-    if scale >= 1:
-        return still
-    size = (max(1, int(width * scale)), max(1, int(height * scale)))
+def _reduced(values: NDArray[Any], most: int) -> NDArray[Any]:
+    """Reduce an image of any type to a number of pixels, if it has more."""
+    height, width = values.shape[:2]
+    step = (height * width / most) ** 0.5
+    if step <= 1:
+        return values
+    size = (max(1, int(width / step)), max(1, int(height / step)))
+    # Pillow resizes 8-bit colours, but other types only plane by plane, as floats.
+    if values.dtype == np.uint8:
+        return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX))
+    planes = values.reshape(height, width, -1).astype(np.float32).transpose(2, 0, 1)
+    small = [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BOX)) for p in planes]
+    result = small[0] if values.ndim == 2 else np.stack(small, -1)
+    return (np.rint(result) if values.dtype.kind == "u" else result).astype(values.dtype)
 
-    def resize(values: NDArray[Any]) -> NDArray[Any]:
-        image = Image.fromarray(values)
-        return np.asarray(image.resize(size, Image.Resampling.BOX))
 
-    alpha = None if still.alpha is None else resize(still.alpha)
-    return replace(still, pixels=resize(still.pixels), alpha=alpha)
-
-
-def _table() -> bytes:
+def _table(highlight_map: Any) -> bytes:
     """Tabulate the highlight map, for those who cannot call it: logits change fastest."""
-    columns, rows, slices = TABLE
-    logits = np.linspace(-LOGIT, LOGIT, columns, dtype=np.float32)
-    planes = [
-        _shim.highlight_map(logits, sensitivity, np.full(columns, mask, np.float32))
-        for mask in np.linspace(0, 1, slices)
-        for sensitivity in np.linspace(0, 1, rows)
-    ]
-    return _eight_bits("highlight", np.stack(planes)).tobytes()
+    logits = np.linspace(-LOGIT, LOGIT, TABLE[0], dtype=np.float32)
+    rows = [highlight_map(logits, percent / 100) for percent in range(TABLE[1])]
+    return _to_uint8(np.stack(rows)).tobytes()
 
 
 def _multipart(parts: dict[str, tuple[str, bytes]]) -> Answer:
-    boundary = "unshine-7MA4YWxkTrZu0gW"
+    boundary = f"unshine-{secrets.token_hex(16)}"
     chunks = []
     for name, (media_type, body) in parts.items():
         head = (

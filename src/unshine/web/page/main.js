@@ -231,6 +231,7 @@ function showControls() {
   $("undo").disabled = !mask.strokes.length;
   $("redo").disabled = !mask.undone.length;
   $("clear").disabled = !mask.painted;
+  $("sensitivity").disabled = !shown.info.sensitivity;
   $("reset").disabled = settings.strength === 100 && settings.sensitivity === 50;
   viewer.set({ strength: settings.strength / 100, sensitivity: settings.sensitivity / 100, overlay: Boolean(tip()) });
 }

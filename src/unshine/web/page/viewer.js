@@ -10,9 +10,7 @@ void main() {
 // stands in one place only, on the server.
 const FRAGMENT = `#version 300 es
 precision highp float;
-precision highp sampler3D;
-uniform sampler2D before, ungated, logits, mask, alpha, layer;
-uniform sampler3D table;
+uniform sampler2D before, ungated, logits, mask, alpha, layer, table;
 uniform vec2 origin, size, view;
 uniform float scale, divider, strength, sensitivity;
 uniform int shown;     // 0 result, 1 highlight map, 2 a layer
@@ -20,12 +18,23 @@ uniform bool overlay, transparent;
 uniform vec3 takeColour, protectColour;
 out vec4 colour;
 
+// The highlight map at the present sensitivity.
 float certainty(vec2 uv) {
-  float m = texture(mask, uv).r;
-  m = abs(m * 255.0 - 127.5) < 0.6 ? 0.5 : m;
-  vec3 entry = vec3(texture(logits, uv).r, sensitivity, m);
-  vec3 count = vec3(textureSize(table, 0));
+  vec2 count = vec2(textureSize(table, 0));
+  vec2 entry = vec2(texture(logits, uv).r, sensitivity);
   return texture(table, (entry * (count - 1.0) + 0.5) / count).r;
+}
+
+// What the user says: -1 protect, 0 the network decides, 1 take.
+float say(vec2 uv) {
+  float m = texture(mask, uv).r * 255.0 - 127.5;
+  return sign(m) * max(0.0, abs(m) - 0.5) / 127.0;
+}
+
+vec3 blend(vec3 from, vec3 to, float amount) {
+  if (amount <= 0.0) return from;
+  if (amount >= 1.0) return to;
+  return pow(mix(pow(from, vec3(2.2)), pow(to, vec3(2.2)), amount), vec3(1.0 / 2.2));
 }
 
 void main() {
@@ -38,11 +47,12 @@ void main() {
     if (shown == 2) shade = texture(layer, uv).rgb;
     else {
       float h = certainty(uv);
-      if (shown == 1) shade = vec3(h);
-      else if (h > 0.0) {
-        vec3 to = clamp(mix(from, texture(ungated, uv).rgb, h), 0.0, 1.0);
-        vec3 light = mix(pow(from, vec3(2.2)), pow(to, vec3(2.2)), strength);
-        shade = strength >= 1.0 ? to : pow(light, vec3(1.0 / 2.2));
+      float word = say(uv);
+      if (shown == 1) shade = vec3(mix(h, step(0.0, word), abs(word)));
+      else {
+        vec3 sure = texture(ungated, uv).rgb;
+        vec3 to = blend(clamp(mix(from, sure, h), 0.0, 1.0), sure, max(word, 0.0));
+        shade = blend(from, to, strength * (1.0 + min(word, 0.0)));
       }
     }
   }
@@ -52,9 +62,8 @@ void main() {
     shade = mix(vec3(check), shade, texture(alpha, uv).r);
   }
   if (overlay) {
-    float m = texture(mask, uv).r * 255.0 - 127.5;
-    float weight = abs(m) < 0.6 ? 0.0 : abs(m) / 127.5 * 0.5;
-    shade = mix(shade, m > 0.0 ? takeColour : protectColour, weight);
+    float word = say(uv);
+    shade = mix(shade, word > 0.0 ? takeColour : protectColour, abs(word) * 0.5);
   }
   colour = vec4(shade, 1.0);
 }`;
@@ -115,11 +124,9 @@ export class Viewer {
     this.transparent = Boolean(alpha);
     this.paint(mask);
     const gl = this.gl;
-    this.bind("table", gl.TEXTURE_3D);
-    gl.texImage3D(gl.TEXTURE_3D, 0, gl.R8, ...tableSize, 0, gl.RED, gl.UNSIGNED_BYTE, table);
-    for (const side of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T, gl.TEXTURE_WRAP_R]) gl.texParameteri(gl.TEXTURE_3D, side, gl.CLAMP_TO_EDGE);
-    gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
-    gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
+    this.bind("table");
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, ...tableSize, 0, gl.RED, gl.UNSIGNED_BYTE, table);
+    this.filter(false);
     this.loaded = true;
     this.resize();
   }
@@ -136,19 +143,24 @@ export class Viewer {
   /** Take the mask over as it is painted now. */
   paint(canvas) { this.picture("mask", canvas, false); }
 
-  bind(name, kind) {
+  bind(name) {
     const gl = this.gl;
     gl.activeTexture(gl.TEXTURE0 + UNITS.indexOf(name));
     this.textures[name] ??= gl.createTexture();
-    gl.bindTexture(kind, this.textures[name]);
+    gl.bindTexture(gl.TEXTURE_2D, this.textures[name]);
   }
 
   picture(name, source, small) {
     const gl = this.gl;
-    this.bind(name, gl.TEXTURE_2D);
+    this.bind(name);
     if (source) gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, source);
     else gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 1, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array([255, 255, 255, 255]));
     if (small) gl.generateMipmap(gl.TEXTURE_2D);
+    this.filter(small);
+  }
+
+  filter(small) {
+    const gl = this.gl;
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, small ? gl.LINEAR_MIPMAP_LINEAR : gl.LINEAR);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
@@ -174,7 +186,7 @@ export class Viewer {
     // Single pixels can be told apart once they are large enough to see.
     for (const name of ["before", "ungated", "layer"]) {
       if (!this.textures[name]) continue;
-      this.bind(name, gl.TEXTURE_2D);
+      this.bind(name);
       gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, this.scale >= 4 ? gl.NEAREST : gl.LINEAR);
     }
     const at = (name) => this.uniform(name);
@@ -216,7 +228,6 @@ export class Viewer {
 
   fit() {
     this.scale = this.fitScale;
-    this.origin = [(this.canvas.width - this.size[0] * this.scale) / 2, (this.canvas.height - this.size[1] * this.scale) / 2];
     this.fitted = true;
     this.settle();
   }
@@ -243,7 +254,8 @@ export class Viewer {
     this.origin = this.origin.map((start, axis) => {
       const length = this.size[axis] * this.scale;
       const spare = spans[axis] - length;
-      return spare >= 0 ? spare / 2 : Math.min(0, Math.max(spare, start));
+      // Whole pixels, so that 1:1 shows each as it is.
+      return Math.round(spare >= 0 ? spare / 2 : Math.min(0, Math.max(spare, start)));
     });
     this.moved();
     this.draw();
