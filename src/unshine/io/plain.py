@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from unshine.errors import UnshineError
+from unshine.errors import TooManyPixels, UnshineError
 from unshine.io.model import Metadata
 from unshine.pixels import from_display, strips, to_display
 
@@ -31,13 +31,13 @@ def check_size(width: int, height: int, max_pixels: int, possible: int | None = 
 
     Raises
     ------
-    UnshineError
+    TooManyPixels, UnshineError
         If that is so.
     """
     if width < 1 or height < 1:
         raise UnshineError("the image has no pixels.")
     if width * height > max_pixels:
-        raise UnshineError(
+        raise TooManyPixels(
             f"the image has {width} × {height} pixels, more than the {max_pixels / 1e6:g} million"
             " that are read at most (max_pixels)."
         )

@@ -106,7 +106,7 @@ def read(
     try:
         still = _decoded(data, max_pixels)
     except UnshineError as error:
-        raise UnshineError(f"{name}: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
     assert still.source is not None
     if path is None or status is None:
         return replace(still, source=replace(still.source, data=data))

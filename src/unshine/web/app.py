@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
 from unshine import __version__
+from unshine.remover import LAYERS
 from unshine.web import problems
 from unshine.web.guards import Guards
 from unshine.web.jobs import Abandoned, Jobs, Runner
@@ -21,7 +22,6 @@ from unshine.web.metrics import Counting, Metrics
 from unshine.web.problems import Problem
 from unshine.web.uploads import Uploads
 from unshine.web.work import (
-    LAYERS,
     MEDIA_TYPES,
     Answer,
     DecomposeParameters,

@@ -17,22 +17,27 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from unshine import optics
-from unshine.errors import UnshineError
-from unshine.remover import Remover
-from unshine.web._shim import analyse, light, stills
+from unshine import layers as words
+from unshine import pixels
+from unshine.errors import TooManyPixels, UnshineError
+from unshine.io import light, stills
+from unshine.io.model import TITLES
+from unshine.io.stills import Still
+from unshine.remover import LAYERS, Analysis, Remover
 from unshine.web.jobs import Steps
 from unshine.web.problems import Problem
 
-Format = Literal["jpeg", "png", "webp", "tiff", "bmp"]
-MEDIA_TYPES = {
+Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "heic", "avif", "exr"]
+MEDIA_TYPES: dict[Format, str] = {
     "jpeg": "image/jpeg",
     "png": "image/png",
     "webp": "image/webp",
     "tiff": "image/tiff",
     "bmp": "image/bmp",
+    "heic": "image/heic",
+    "avif": "image/avif",
+    "exr": "image/x-exr",
 }
-LAYERS = ("albedo", "shading", "diffuse", "specular", "clean", "highlight")
 
 LOGIT = 12.0
 """The preview's logits are stored in 8 bits, from minus to plus this."""
@@ -125,6 +130,8 @@ class Worker:
             raise Problem("too-large", "There is not enough memory for this image.") from None
         except UnshineError as error:
             raise Problem("unsupported", str(error)) from None
+        except ValueError as error:  # values that are no image's, such as NaN in a float file
+            raise Problem("broken-image", str(error)) from None
         answer.headers["Server-Timing"] = ", ".join(
             f"{step};dur={seconds * 1000:.0f}" for step, seconds in steps.seconds.items()
         )
@@ -137,9 +144,9 @@ class Worker:
         with steps("read"):
             still = self._read(file)
             before = light.for_display(still)
-            where = None if mask is None else self._mask(mask, before.shape[:2])
+            where = None if mask is None else self._mask(mask, still.size)
         with steps("analyse"):
-            analysis = analyse(self.remover, before)
+            analysis = self.remover.analyse(before)
         with steps("clean"):
             after = analysis.clean(parameters.strength, parameters.sensitivity, where)
             changed = after != before
@@ -158,10 +165,10 @@ class Worker:
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as files:
             for name in names:
                 with steps("layers"):
-                    pixels = _eight_bits(name, analysis.layer(name))
+                    values = _eight_bits(name, analysis.layer(name))
                 with steps("encode"):
                     profile = None if name == "highlight" else still.profile()
-                    files.writestr(f"{name}.png", _png(pixels, profile)[1])
+                    files.writestr(f"{name}.png", _png(values, profile)[1])
         return Answer(archive.getvalue(), "application/zip")
 
     def mask(self, steps: Steps, file: bytes, parameters: MaskParameters) -> Answer:
@@ -188,7 +195,7 @@ class Worker:
             height, width = display.shape[:2]
             display = _reduced(display, parameters.pixels)
         with steps("analyse"):
-            analysis = analyse(self.remover, display)
+            analysis = self.remover.analyse(display)
         profile = still.profile()
         logits = analysis.outputs.get("logits")
         info = {
@@ -204,9 +211,9 @@ class Worker:
         if parameters.layers:
             for name in layer_names(parameters.layers):
                 with steps("layers"):
-                    pixels = _eight_bits(name, analysis.layer(name))
+                    values = _eight_bits(name, analysis.layer(name))
                 with steps("encode"):
-                    parts[name] = _jpeg(pixels, None if name == "highlight" else profile)
+                    parts[name] = _jpeg(values, None if name == "highlight" else profile)
             return _multipart(parts)
         with steps("clean"):
             # A white mask: as if everywhere were a highlight.
@@ -224,18 +231,20 @@ class Worker:
                 parts["alpha"] = _png(_to_uint8(_reduced(still.alpha, parameters.pixels)), None)
         return _multipart(parts)
 
-    def _analysed(self, steps: Steps, file: bytes) -> tuple[Any, Any]:
+    def _analysed(self, steps: Steps, file: bytes) -> tuple[Still, Analysis]:
         with steps("read"):
             still = self._read(file)
         with steps("analyse"):
-            return still, analyse(self.remover, light.for_display(still))
+            return still, self.remover.analyse(light.for_display(still))
 
-    def _read(self, file: bytes, name: str = "the image") -> Any:
+    def _read(self, file: bytes, name: str = "the image") -> Still:
         if stills.detect(file) is None:
-            titles = ", ".join(stills.TITLES.values())
+            titles = ", ".join(TITLES.values())
             raise Problem("unsupported", f"{name} is in none of the formats {titles}.")
         try:
             return stills.read(file, max_pixels=self.max_pixels, name=name)
+        except TooManyPixels as error:
+            raise Problem("too-large", str(error)) from None
         except UnshineError as error:
             raise Problem("broken-image", str(error)) from None
 
@@ -243,9 +252,9 @@ class Worker:
         """Read a mask and bring it to the image's size."""
         values = self._read(file, "the mask").pixels
         grey = _to_uint8(values if values.ndim == 2 else values.mean(-1).astype(values.dtype))
-        if grey.shape == size:
+        (width, height), (rows, columns) = size, grey.shape
+        if (columns, rows) == size:
             return grey
-        (height, width), (rows, columns) = size, grey.shape
         # The same proportions, but for the rounding of the smaller one's sides.
         if abs(rows * width - columns * height) > max(width, height):
             raise Problem(
@@ -276,42 +285,34 @@ def _to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Turn display values of any type into 8 bits."""
     if values.dtype == np.uint8:
         return values
-    if values.dtype == np.uint16:
-        return np.rint(values / 257).astype(np.uint8)
-    return np.rint(values.clip(0, 1) * np.float32(255)).astype(np.uint8)
+    return pixels.to_uint8(pixels.to_display(values))
 
 
 def _eight_bits(name: str, layer: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return _to_uint8(optics.encode(layer) if name in ("shading", "specular") else layer)
+    return _to_uint8(words.displayed(name, layer))
 
 
-def _png(pixels: NDArray[np.uint8], profile: bytes | None) -> tuple[str, bytes]:
+def _png(values: NDArray[np.uint8], profile: bytes | None) -> tuple[str, bytes]:
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG", compress_level=1, icc_profile=profile)
+    Image.fromarray(values).save(out, "PNG", compress_level=1, icc_profile=profile)
     return "image/png", out.getvalue()
 
 
-def _jpeg(pixels: NDArray[np.uint8], profile: bytes | None) -> tuple[str, bytes]:
+def _jpeg(values: NDArray[np.uint8], profile: bytes | None) -> tuple[str, bytes]:
     out = io.BytesIO()
     options: dict[str, Any] = {"quality": 95, "subsampling": 0, "icc_profile": profile}
-    Image.fromarray(pixels).save(out, "JPEG", **options)
+    Image.fromarray(values).save(out, "JPEG", **options)
     return "image/jpeg", out.getvalue()
 
 
 def _reduced(values: NDArray[Any], most: int) -> NDArray[Any]:
-    """Reduce an image of any type to a number of pixels, if it has more."""
+    """Reduce display values, H×W or H×W×C, to a number of pixels, if they have more."""
     height, width = values.shape[:2]
     step = (height * width / most) ** 0.5
     if step <= 1:
         return values
-    size = (max(1, int(width / step)), max(1, int(height / step)))
-    # Pillow resizes 8-bit colours, but other types only plane by plane, as floats.
-    if values.dtype == np.uint8:
-        return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX))
-    planes = values.reshape(height, width, -1).astype(np.float32).transpose(2, 0, 1)
-    small = [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BOX)) for p in planes]
-    result = small[0] if values.ndim == 2 else np.stack(small, -1)
-    return (np.rint(result) if values.dtype.kind == "u" else result).astype(values.dtype)
+    size = (max(1, int(height / step)), max(1, int(width / step)))
+    return pixels.resize(np.atleast_3d(values), size).reshape(*size, *values.shape[2:])
 
 
 def _table(highlight_map: Any) -> bytes:
