@@ -37,12 +37,13 @@ def read(data: bytes, max_pixels: int) -> Still:
         array = load("imagecodecs", "formats").avif_decode(data, numthreads=1)
         values = np.atleast_3d(widened(array, meta.depth))
         alpha = np.ascontiguousarray(values[..., -1]) if image.mode[-1] == "A" else None
-        pixels = np.ascontiguousarray(values[..., :3])
-        if meta.grey:
-            pixels = np.ascontiguousarray(pixels[..., 0])
+        pixels = values[..., :3] if values.shape[2] > 1 else values[..., 0]
     else:
         image.load()
         pixels, alpha, metadata = unpack(image, metadata)
+    if meta.grey and pixels.ndim == 3:
+        # Pillow and imagecodecs have greys as colours.
+        pixels = pixels[..., 0]
     pixels = upright(pixels, turned)
     alpha = None if alpha is None else upright(alpha, turned)
     curve = meta.cicp[1] if meta.cicp else 2
@@ -71,16 +72,15 @@ def encode(still: Still, quality: int | None, bit_depth: int) -> bytes:
         coded = buffer.getvalue()
     else:
         deep = np.dtype(np.uint16)
-        pixels = np.atleast_3d(scaled(still.pixels, deep))
-        if pixels.shape[2] == 1:
-            pixels = np.repeat(pixels, 3, 2)
+        pixels = scaled(still.pixels, deep)
         if still.alpha is not None:
-            pixels = np.dstack([pixels, scaled(still.alpha, deep)])
+            colours = np.repeat(np.atleast_3d(pixels), 1 if pixels.ndim == 3 else 3, 2)
+            pixels = np.dstack([colours, scaled(still.alpha, deep)])
         top = 2**bit_depth - 1
         values = np.rint(pixels * (top / 65535)).astype(np.uint16)
         coded = load("imagecodecs", "formats").avif_encode(
             values, level=quality, speed=_SPEED, bitspersample=bit_depth,
-            pixelformat=chroma.replace(":", "") if own else "444",
+            pixelformat="400" if pixels.ndim == 2 else chroma.replace(":", ""),
             primaries=cicp[0], transfer=cicp[1], matrix=cicp[2] or 6, numthreads=1,
         )  # fmt: skip
     return boxes.with_metadata(coded, profile, metadata.cicp, metadata.exif, metadata.xmp)

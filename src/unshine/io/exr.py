@@ -37,6 +37,8 @@ def read(data: bytes, max_pixels: int) -> Still:
     check_size(int(high[0] - low[0] + 1), int(high[1] - low[1] + 1), max_pixels)
     _check_complete(data)
     file = library.File(BytesIO(data), separate_channels=True)
+    if not file.parts:
+        raise ValueError("its pixels cannot be decoded")
     channels = {name: channel.pixels for name, channel in file.channels().items()}
     names = _chosen(list(channels))
     planes = [np.asarray(channels.pop(name)) for name in names]
