@@ -193,7 +193,7 @@ def main() -> None:
         worker.kill()
         worker.join()
         first = index + 1
-    rows = [
+    rows: list[dict[str, str | float]] = [
         {"kind": name} | {k: round(v, 3) for k, v in row.items()} for name, row in counts.items()
     ]
     for row in rows:
