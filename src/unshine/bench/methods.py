@@ -14,6 +14,7 @@ from unshine import __version__, classical, optics
 from unshine.data import item
 from unshine.data.item import Example, resize_image
 from unshine.errors import UnshineError
+from unshine.networks import Network, three_stage
 from unshine.pixels import Floats
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def choose(
     names : collection of str
         Of classical methods, "unshine", or "all".
     weights : Path, optional
-        Other weights for Unshine than the shipped ones; or TSHRNet's, which add its rows.
+        Other weights for Unshine than the shipped ones; or another network's, which add its rows.
     networks, predictions : mapping of str to Path
         Other people's ONNX files, and folders of their results.
     symmetric : collection of str
@@ -183,11 +184,12 @@ def choose(
         If a name is not known, given twice, or what it names is not there.
     """
     networks, predictions = networks or {}, predictions or {}
-    tshrnet: list[Method] = []
-    if weights is not None and _holds_tshrnet(weights, variant):
-        tshrnet = _network_rows("tshrnet", "TSHRNet", weights.resolve(), variant)
+    other: list[Method] = []
+    network = _network_of(weights, variant) if weights is not None else None
+    if weights is not None and network is not None and network.NAME != three_stage.NAME:
+        other = _network_rows(network.NAME, network.TITLE, weights.resolve(), variant)
         weights = None
-    _check_names(names, [*networks, *predictions], symmetric, {row.name for row in tshrnet})
+    _check_names(names, [*networks, *predictions], symmetric, {row.name for row in other})
 
     methods: list[Method] = [Input()]
     missing: list[Missing] = []
@@ -200,7 +202,7 @@ def choose(
             missing.append(Missing("Unshine", reason))
         else:
             methods += _network_rows("unshine", "Unshine", weights, None)
-    methods += tshrnet
+    methods += other
     methods += _foreign_rows(networks, predictions, symmetric)
     if every:
         present = {method.name for method in methods}
@@ -258,17 +260,17 @@ def _no_weights(weights: Path | None) -> str | None:
     return None if path.is_file() else f"{path}: there are no weights here; give others."
 
 
-def _holds_tshrnet(path: Path, variant: str | None) -> bool:
-    """Say whether these weights, which need not be there, are the paper's network."""
+def _network_of(path: Path, variant: str | None) -> Network | None:
+    """Return the network that these weights are of; None if they are not there."""
     if not path.exists():
-        return False
+        return None
     if path.suffix == ".onnx":
         from unshine.engines.onnx import OnnxEngine
 
-        return OnnxEngine(path, "cpu").network.NAME == "tshrnet"
+        return OnnxEngine(path, "cpu").network
     from unshine.networks.weights import read_weights
 
-    return read_weights(path, variant).network == "tshrnet"
+    return read_weights(path, variant).architecture
 
 
 def _fingerprint(path: Path) -> str:
