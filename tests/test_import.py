@@ -1,14 +1,28 @@
 """What an import brings along; each in a fresh interpreter."""
 
+import ast
 import json
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "mindspore", "bpy", "onnx", "scipy", "matplotlib")
+
+
+FLOORS = (
+    ("errors", "extras", "files", "layers", "metrics", "optics", "pixels", "tone"),
+    ("classical", "io", "networks", "steady", "upsampling"),
+    ("data", "engines", "synth"),
+    ("remover",),
+    ("tiling",),
+    ("bench", "jobs", "training", "web"),
+    ("cli",),
+)
+"""The rooms of the house, from the ground up; docs/architecture.md draws them."""
 
 
 def _modules_after(code: str) -> set[str]:
@@ -37,6 +51,31 @@ def test_removing_needs_no_training_framework(module: str) -> None:
     modules = _modules_after(f"import {module}")
     assert module in modules
     assert not modules.intersection(("torch", "mindspore", "bpy", "scipy", "onnx", "safetensors"))
+
+
+def _imports(path: Path) -> set[str]:
+    """The rooms that a file imports from, in functions and for types, too."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "unshine":
+            rooms |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("unshine."):
+            rooms.add(node.module.split(".")[1])
+    return rooms - {"__version__"}
+
+
+def test_imports_run_downwards() -> None:
+    import unshine
+
+    house = Path(unshine.__file__).parent
+    floor = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+    upwards = []
+    for path in house.rglob("*.py"):
+        room = path.relative_to(house).with_suffix("").parts[0]
+        if room not in ("__init__", "__main__"):
+            lowest = floor[room] + (floor[room] == 0)  # the ground floor is one room
+            upwards += [f"{path}: {x}" for x in _imports(path) if x != room and floor[x] >= lowest]
+    assert not upwards
 
 
 def test_public_names() -> None:
