@@ -193,18 +193,19 @@ def main() -> None:
         worker.kill()
         worker.join()
         first = index + 1
-    rows: list[dict[str, str | float]] = [
-        {"kind": name} | {k: round(v, 3) for k, v in row.items()} for name, row in counts.items()
+    table: list[dict[str, str | float]] = [
+        {"kind": name, **{column: round(row[column], 3) for column in COLUMNS}}
+        for name, row in counts.items()
     ]
-    for row in rows:
-        print(*row.values())
+    for line in table:
+        print(*line.values())
     print(*faults, sep="\n")
-    print(f"{sum(int(row['files']) for row in rows)} files, {len(faults)} faults")
+    print(f"{sum(int(row['files']) for row in counts.values())} files, {len(faults)} faults")
     if arguments.out:
         with arguments.out.open("w", newline="") as file:
             writer = csv.DictWriter(file, ["kind", *COLUMNS])
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(table)
     sys.exit(bool(faults))
 
 

@@ -31,6 +31,7 @@ _UNITS = {  # a type's number: bytes of one value, and of the unit that byte ord
     9: (4, 4), 10: (8, 4), 11: (4, 4), 12: (8, 8), 13: (4, 4), 16: (8, 8), 17: (8, 8), 18: (8, 8),
 }  # fmt: skip
 _FORMATS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_LONGEST = 65_000
 _NESTED = (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY_DIRECTORY)
 
 
@@ -167,6 +168,18 @@ def thumbnail(block: bytes) -> bytes | None:
     return block[found[0] : found[0] + found[1]] if found else None
 
 
+def room_for_thumbnail(block: bytes) -> int:
+    """Return how many bytes `with_thumbnail` has room for; 0 if the block holds no thumbnail.
+
+    Where nothing follows the old one there is as much as fits into a JPEG segment.
+    """
+    found = _thumbnail(block)
+    if found is None:
+        return 0
+    offset, length, *_ = found
+    return length if offset + length < len(block) else max(length, _LONGEST - offset)
+
+
 def with_thumbnail(block: bytes, jpeg: bytes) -> bytes:
     """Put another small JPEG in place of an EXIF block's own; without room for it, take that out.
 
@@ -183,11 +196,13 @@ def with_thumbnail(block: bytes, jpeg: bytes) -> bytes:
     offset, length, second, pointer = found
     head = header(block)
     data = bytearray(block)
-    data[offset : offset + length] = bytes(length)
-    if jpeg and len(jpeg) <= length:
-        data[offset : offset + len(jpeg)] = jpeg
+    if jpeg and len(jpeg) <= room_for_thumbnail(block):
+        data[offset : offset + length] = jpeg.ljust(
+            length if offset + length < len(data) else 0, b"\0"
+        )
         _put(data, head, second, {THUMBNAIL_LENGTH: len(jpeg), ORIENTATION: 1})
     else:
+        data[offset : offset + length] = bytes(length)
         struct.pack_into(head.order + "I", data, pointer, 0)
         if offset + length >= len(data):
             del data[offset:]

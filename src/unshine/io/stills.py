@@ -443,7 +443,7 @@ def _with_thumbnail(still: Still) -> Still:
             buffer = BytesIO()
             new.save(buffer, "JPEG", quality=quality)
             small = buffer.getvalue()
-            if len(small) <= len(old):
+            if len(small) <= exif.room_for_thumbnail(block):
                 break
     metadata = replace(still.metadata, exif=exif.with_thumbnail(block, small))
     return replace(still, metadata=metadata)
@@ -480,6 +480,8 @@ def _depth(still: Still, kind: Kind, bit_depth: int | None) -> int:
     wanted = bit_depth or still.bit_depth
     if kind == "exr" and bit_depth is None and still.pixels.dtype == np.uint16:
         wanted = 32  # halves have 11 bits
+    if kind in ("heic", "avif") and bit_depth is None and still.bit_depth > 12:
+        wanted = 10  # few programs show more
     depths = _DEPTHS[kind]
     return next((depth for depth in depths if depth >= wanted), depths[-1])
 

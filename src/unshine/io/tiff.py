@@ -31,10 +31,10 @@ from unshine.io.plain import (
 
 # Numbers of compression, as Pillow and as tifffile call them. Fax codes hold two colours only.
 _COMPRESSIONS = {
-    1: (None, None), 5: ("tiff_lzw", "lzw"), 7: ("jpeg", "deflate"),
-    8: ("tiff_adobe_deflate", "deflate"), 32773: ("packbits", "packbits"),
-    32946: ("tiff_adobe_deflate", "deflate"), 34925: ("lzma", "lzma"), 50000: ("zstd", "zstd"),
-    50001: ("webp", "deflate"),
+    1: (None, None), 5: ("tiff_lzw", "lzw"), 7: ("jpeg", "adobe_deflate"),
+    8: ("tiff_adobe_deflate", "adobe_deflate"), 32773: ("packbits", "packbits"),
+    32946: ("tiff_adobe_deflate", "adobe_deflate"), 34925: ("lzma", "lzma"), 50000: ("zstd", "zstd"),
+    50001: ("webp", "adobe_deflate"),
 }  # fmt: skip
 _DEFLATE = _COMPRESSIONS[8]
 _PLAIN = (1, 5, 8, 32773, 32946)
@@ -280,7 +280,7 @@ def _write_deep(
     if alpha is not None:
         values = np.concatenate([np.atleast_3d(pixels), alpha[..., None]], axis=2)
     options: dict[str, Any] = {}
-    if compression in ("lzw", "deflate", "zstd", "lzma"):
+    if compression in ("lzw", "adobe_deflate", "zstd", "lzma"):
         # Without a source, what makes photographs smallest.
         options["predictor"] = coding.get("predictor", 2 if values.dtype.kind == "u" else 3)
     tile = coding.get("tile", (0, 0))
