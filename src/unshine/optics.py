@@ -38,6 +38,14 @@ def decode(display: Array, transfer: Transfer = "power") -> Array:
     -------
     array of the same shape
         Linear light, 0 where the display value is 0 and 1 where it is 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> decode(np.array([0.0, 0.5, 1.0])).round(3)
+    array([0.   , 0.218, 1.   ])
+    >>> decode(np.array([0.5]), "srgb").round(3)
+    array([0.214])
     """
     display = display.clip(0, None)
     if transfer == "power":
@@ -51,6 +59,12 @@ def encode(linear: Array, transfer: Transfer = "power") -> Array:
 
     Values below 0 count as 0; values above 1 stay above 1, since clipping is the camera's step
     (`clip`), not the transfer function's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> encode(decode(np.array([0.25, 0.5]))).round(6)
+    array([0.25, 0.5 ])
     """
     linear = linear.clip(0, None)
     if transfer == "power":
@@ -60,7 +74,15 @@ def encode(linear: Array, transfer: Transfer = "power") -> Array:
 
 
 def compose(albedo: Array, shading: Array, specular: Array) -> Array:
-    """Image formation I = A·S + R, all in linear light, not yet clipped (TSHRNet, equation 1)."""
+    """Image formation I = A·S + R, all in linear light, not yet clipped (TSHRNet, equation 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> red, half, gleam = np.array([0.8, 0.2, 0.2]), 0.5, 0.3
+    >>> compose(red, half, gleam).round(3)
+    array([0.7, 0.4, 0.4])
+    """
     return albedo * shading + specular
 
 
@@ -89,6 +111,14 @@ def highlight_map(image: Array, clean: Array, channel_axis: int) -> Array:
     array
         Values in [0, 1] from the largest channel of ``image - clean``. The upper end is the
         threshold of the evaluation's highlight region, the lower one what nobody sees.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clean = np.full((1, 3, 3), 0.5)
+    >>> image = clean + np.array([0.001, 0.02, 0.2])[:, None]
+    >>> highlight_map(image, clean, channel_axis=2)[..., 0].round(2)
+    array([[0.  , 0.38, 1.  ]])
     """
     largest = largest_channel(image - clean, channel_axis)
     return ((largest - VISIBLE) / (HIGHLIGHT_THRESHOLD - VISIBLE)).clip(0, 1)

@@ -34,6 +34,15 @@ def fit(diffuse: Array, image: Array, weight: Array, ridge: float = 1e-3) -> Arr
     ----------
     Fu et al., "Towards High-Quality Specular Highlight Removal by Leveraging Large-scale Synthetic
     Data", ICCV 2023, tone correction; the ridge is ours.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> diffuse = np.random.default_rng(0).random((500, 3))
+    >>> image = 0.9 * diffuse + 0.05
+    >>> tone = fit(diffuse, image, np.ones((500, 1)), ridge=0)
+    >>> np.allclose(apply(diffuse, tone), image)
+    True
     """
     ones = diffuse[..., :1] * 0 + 1
     design = [ones, diffuse[..., 0:1], diffuse[..., 1:2], diffuse[..., 2:3]]
