@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unshine import optics, tone
+from unshine import layers, optics, tone
 
 rng = np.random.default_rng(0)
 
@@ -86,3 +86,11 @@ def test_names_that_moved_warn_and_work():
     assert moved is tone.paper_correction
     with pytest.raises(AttributeError, match="nonsense"):
         optics.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("name", layers.NAMES)
+def test_linear_layers_alone_are_encoded(name):
+    values = np.linspace(0, 1, 5)
+    linear = name in ("shading", "specular")
+    expected = optics.encode(values) if linear else values
+    assert np.array_equal(optics.displayed(name, values), expected)

@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import ComfyExtension, io
 
 import unshine
-from unshine import layers
+from unshine import optics
 
 
 class RemoveHighlights(io.ComfyNode):
@@ -89,7 +89,7 @@ class RemoveHighlights(io.ComfyNode):
             one = None if where is None else where[index % len(where)]
             found.setdefault("clean", []).append(analysis.clean(strength, sensitivity, one))
             for name in ("highlight", "specular", "diffuse", "albedo"):
-                layer = layers.displayed(name, analysis.layer(name))
+                layer = optics.displayed(name, analysis.layer(name))
                 found.setdefault(name, []).append(layer)
         return io.NodeOutput(*(torch.from_numpy(np.stack(each)) for each in found.values()))
 

@@ -3,7 +3,7 @@
 An image I is albedo A times shading S, plus specular light R, in linear light: I = A·S + R.
 """
 
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 Values = TypeVar("Values")
 """What holds a layer's values: an array, a tensor, a path."""
@@ -78,18 +78,3 @@ SUFFIX: dict[str, str] = {
 
 HIGHLIGHT_THRESHOLD = 0.04
 """A highlight is where the largest channel of image − truth exceeds this, in display values."""
-
-
-def displayed(name: str, layer: Any) -> Any:
-    """Turn a layer as it is in memory into display values, as files hold it.
-
-    Parameters
-    ----------
-    name : str
-        One of `NAMES`.
-    layer : array of any library
-        In the layer's own space, `SPACE`.
-    """
-    from unshine import optics
-
-    return optics.encode(layer) if SPACE[name] == "linear" else layer

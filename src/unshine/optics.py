@@ -11,7 +11,7 @@ Light is either *linear* (proportional to radiance, where sums are meaningful) o
 import warnings
 from typing import Any, Literal
 
-from unshine.layers import HIGHLIGHT_THRESHOLD
+from unshine.layers import HIGHLIGHT_THRESHOLD, SPACE
 
 Array = Any
 """A NumPy array, PyTorch tensor or MindSpore tensor of floating-point values."""
@@ -71,6 +71,19 @@ def encode(linear: Array, transfer: Transfer = "power") -> Array:
         return linear ** (1 / GAMMA)
     toe = linear <= 0.0031308
     return toe * (linear * 12.92) + (toe == 0) * (1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def displayed(name: str, layer: Array) -> Array:
+    """Turn a layer as it is in memory into display values, as files hold it.
+
+    Parameters
+    ----------
+    name : str
+        One of `unshine.layers.NAMES`.
+    layer : array of any shape
+        In the layer's own space, `unshine.layers.SPACE`.
+    """
+    return encode(layer) if SPACE[name] == "linear" else layer
 
 
 def compose(albedo: Array, shading: Array, specular: Array) -> Array:

@@ -243,32 +243,24 @@ class Analysis:
             If `sensitivity` is not 0.5 and the network has no highlight map (TSHRNet has none; a
             mask can only limit it, since its result counts as certain everywhere).
         """
-        strength, sensitivity = (
-            pixels.share("strength", strength),
-            pixels.share("sensitivity", sensitivity),
-        )
+        strength = pixels.share("strength", strength)
+        sensitivity = pixels.share("sensitivity", sensitivity)
         mask = None if mask is None else _checked_mask(mask, self._size)
-        result = np.array(self.image)
+        rgb, result = pixels.rgb(self.image), np.array(self.image)
+        target = pixels.colours(result)
         if strength == 0:
             return result
-        rgb, target = pixels.rgb(self.image), pixels.colours(result)
         decided = self._carried(*self._decided(sensitivity))
-        certain = self._carried(self._ungated()) if mask is not None else None
+        certain = self._carried(self._ungated()) if mask is not None else decided
         for rows in pixels.strips(self._size):
             before = pixels.to_display(rgb[rows])
             after = decided(rows, before)
-            amount: Any = strength
-            if mask is not None and certain is not None:
-                say = _authority(mask[rows])[..., None]
-                sure = say[..., 0] > 0
-                if sure.any():
-                    after = after.copy()
-                    after[sure] = _mix(after[sure], certain(rows, before)[sure], say[sure])
-                amount = strength * (1 + say.clip(None, 0))
-                after = np.where(amount > 0, after, before)
+            if mask is not None:
+                say = _authority(mask[rows])
+                after = _mix(after, certain(rows, before), say.clip(0, None))
+                after = _mix(before, after, 1 + say.clip(None, 0))
             changed = (after != before).any(-1)
-            amount = amount[changed] if mask is not None else amount
-            values = _mix(before[changed], after[changed], amount)
+            values = _mix(before[changed], after[changed], strength)
             if target.ndim == 2:
                 values = values.mean(-1)
             target[rows][changed] = pixels.from_display(values, target.dtype)
@@ -307,12 +299,9 @@ class Analysis:
                 f"This network gives no {name}; ask for diffuse, specular, clean or the highlight"
                 " map only."
             )
-        source = self._source(name)
-        rgb = pixels.rgb(self.image)
-        full = np.empty(self._size if name == "highlight" else (*self._size, 3), np.float32)
-        for rows in pixels.strips(self._size):
-            full[rows] = source(rows, pixels.to_display(rgb[rows]))
-        return full
+        if name == "highlight":
+            return self.highlight()
+        return self._whole(self._source(name), 3)
 
     def highlight(self, sensitivity: float = 0.5, mask: Any = None) -> Floats:
         """Return where `clean` takes highlights: the layer of that name, with the user's word.
@@ -326,24 +315,32 @@ class Analysis:
         -------
         ndarray, float32, H×W
             From 0 (nowhere) to 1 (certainly).
+
+        Raises
+        ------
+        ValueError, UnshineError
+            As for `clean`.
         """
-        sensitivity = pixels.share("sensitivity", sensitivity)
-        found = self.layer("highlight")
-        if sensitivity != 0.5:
-            self._decided(sensitivity)  # a network without a map says so
-            decided = self.network.highlight_map(self.outputs["logits"], sensitivity)
-            found = Planes(decided, self._size)(slice(0, self._size[0]))[..., 0]
-        if mask is None:
-            return found
-        say = _authority(_checked_mask(mask, self._size))
-        return np.where(say > 0, found + say * (1 - found), found * (1 + say)).astype(np.float32)
+        _, highlight = self._decided(pixels.share("sensitivity", sensitivity))
+        say = None if mask is None else _authority(_checked_mask(mask, self._size))
+        if highlight is None:
+            clean = self._source("clean")
+            found = self._whole(lambda rows, x: optics.highlight_map(x, clean(rows, x), 2), 1)
+        else:
+            planes = Planes(highlight, self._size)
+            found = self._whole(lambda rows, _: planes(rows), 1)
+        found = found[..., 0]
+        if say is not None:
+            found += say.clip(0, None) * (1 - found)
+            found *= 1 + say.clip(None, 0)
+        return found
 
     @property
     def _size(self) -> tuple[int, int]:
         return self.image.shape[0], self.image.shape[1]
 
-    def _decided(self, sensitivity: float) -> tuple[Floats, NDArray[np.bool_] | None]:
-        """Return the network's result, h×w×3, and where it can differ from the image at all."""
+    def _decided(self, sensitivity: float) -> tuple[Floats, Floats | None]:
+        """Return the network's result, h×w×3, and its highlight map, h×w×1, if it has one."""
         clean, highlight = self.outputs["clean"], self.outputs.get("highlight")
         if sensitivity != 0.5:
             if highlight is None:
@@ -354,39 +351,46 @@ class Analysis:
             highlight = self.network.highlight_map(self.outputs["logits"], sensitivity)
             change = self.outputs["ungated"] - self.working
             clean = self.network.blend(self.working, change, highlight)
-        return clean, None if highlight is None else highlight > 0
+        return clean, highlight
 
     def _ungated(self) -> Floats:
         """Return the result as if everywhere were a highlight, h×w×3."""
         return self.outputs.get("ungated", self.outputs["clean"]).clip(0, 1)
 
-    def _carried(self, result: Floats, limit: NDArray[np.bool_] | None = None) -> Source:
+    def _carried(self, result: Floats, highlight: Floats | None = None) -> Source:
         """Carry a result, h×w×3, to the full image; up to the working size it stays exact."""
-        change = Enlargement(self.working, result - self.working, self._size, limit)
-        if change.same_size:
+        if result.shape[:2] == self._size:
             return lambda rows, before: result[rows]
+        return self._changed(result, highlight)
+
+    def _changed(self, result: Floats, highlight: Floats | None = None) -> Source:
+        """Carry a result, h×w×3, to the full image, as a change to it."""
+        limit = None if highlight is None else highlight > 0
+        change = Enlargement(self.working, result - self.working, self._size, limit)
         return lambda rows, before: (before + change(rows, before)).clip(0, 1)
 
     def _source(self, name: str) -> Source:
-        """Return what gives rows of a layer."""
+        """Return what gives rows of a layer of three colours."""
         if name in APART:
-            top = 1 if name == "albedo" else None
             plain = Enlargement(self.working, self.outputs[name], self._size)
+            top = 1 if name == "albedo" else None
             return lambda rows, before: plain(rows, before).clip(0, top)
         if name == "specular":
             diffuse = self._source("diffuse")
             return lambda rows, before: optics.residue(
                 optics.decode(before), optics.decode(diffuse(rows, before))
             ).clip(0, None)
-        if name == "highlight" and name in self.outputs:
-            planes = Planes(self.outputs[name], self._size)
-            return lambda rows, before: planes(rows)[..., 0]
-        if name == "highlight":
-            clean = self._source("clean")
-            return lambda rows, before: optics.highlight_map(before, clean(rows, before), 2)[..., 0]
-        result, limit = self._decided(0.5) if name == "clean" else (self.outputs[name], None)
-        change = Enlargement(self.working, result - self.working, self._size, limit)
-        return lambda rows, before: (before + change(rows, before)).clip(0, 1)
+        if name == "clean":
+            return self._changed(*self._decided(0.5))
+        return self._changed(self.outputs[name])
+
+    def _whole(self, source: Source, channels: int) -> Floats:
+        """Put the rows of a layer together, H×W×channels."""
+        rgb = pixels.rgb(self.image)
+        full = np.empty((*self._size, channels), np.float32)
+        for rows in pixels.strips(self._size):
+            full[rows] = source(rows, pixels.to_display(rgb[rows]))
+        return full
 
 
 def _checked_mask(mask: Any, size: tuple[int, int]) -> NDArray[Any]:
@@ -417,9 +421,19 @@ def _authority(mask: NDArray[Any]) -> Floats:
 
 
 def _mix(before: Floats, after: Floats, amount: Any) -> Floats:
-    """From one image (amount 0) to another (1), evenly in linear light; the ends are exact."""
-    if np.all(amount == 1):
-        return after
-    light = optics.decode(before)
-    mixed = optics.encode(light + amount * (optics.decode(after) - light))
-    return np.where(amount == 1, after, np.where(amount == 0, before, mixed))
+    """From one image to another, evenly in linear light; the ends are exact.
+
+    Parameters
+    ----------
+    before, after : ndarray, ...×3
+        Display values.
+    amount : float or ndarray, ...
+        From 0 (before) to 1 (after).
+    """
+    amount = np.broadcast_to(np.asarray(amount, np.float32), before.shape[:-1])
+    partly = (amount > 0) & (amount < 1)
+    mixed: Floats = np.where(amount[..., None] > 0, after, before)
+    light = optics.decode(before[partly])
+    change = amount[partly][..., None] * (optics.decode(after[partly]) - light)
+    mixed[partly] = optics.encode(light + change)
+    return mixed

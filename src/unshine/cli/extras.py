@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import typer
 
 from unshine.errors import UnshineError
+from unshine.extras import missing
 
 
 @contextmanager
@@ -19,8 +20,7 @@ def needs(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("unshine"):
             raise
-        words = f'{error.name} is missing; install it with: pip install "unshine[{extra}]"'
-        typer.echo(f"unshine: {words}", err=True)
+        typer.echo(f"unshine: {missing(error.name or '', extra)}", err=True)
         raise typer.Exit(1) from None
     except OSError as error:
         typer.echo(f"unshine: {error.filename or ''} cannot be used: {error.strerror}.", err=True)

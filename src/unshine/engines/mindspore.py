@@ -18,7 +18,7 @@ from unshine.networks.weights import read_weights
 class MindSporeEngine:
     """A loaded network; call it often, from several threads if you like: they take turns.
 
-    The first picture of a size takes seconds longer, since the graph is compiled for it; sizes that
+    The first image of a size takes seconds longer, since the graph is compiled for it; sizes that
     need the same padding share a graph.
 
     Parameters

@@ -183,7 +183,7 @@ class Worker:
             if name == "mask":
                 values = analysis.highlight(self.settings.sensitivity, mask)
             else:
-                values = layers.displayed(name, analysis.layer(name)).clip(0, 1)
+                values = optics.displayed(name, analysis.layer(name)).clip(0, 1)
             # The image's profile holds for its layers too; the mask has no colours.
             profile = None if name == "mask" else still.metadata.icc_profile
             shown = stills.Still(

@@ -101,7 +101,7 @@ class _Convolution(nn.Conv2d):
 
 
 def _by_row(x: Tensor) -> Tensor:
-    """Stack a image shifted down by one row, as it is, and shifted up: (B, 3·C, H·W)."""
+    """Stack an image shifted down by one row, as it is, and shifted up: (B, 3·C, H·W)."""
     batch, channels, height, width = x.shape
     nothing = ops.zeros((batch, channels, 1, width), x.dtype)
     size = (batch, channels, height - 1, width)
@@ -111,7 +111,7 @@ def _by_row(x: Tensor) -> Tensor:
 
 
 def _by_column(x: Tensor) -> Tensor:
-    """Stack a image shifted left by one column, as it is, and shifted right: (B, 3·C, H·W)."""
+    """Stack an image shifted left by one column, as it is, and shifted right: (B, 3·C, H·W)."""
     batch, channels, height, width = x.shape
     nothing = ops.zeros((batch, channels, height, 1), x.dtype)
     size = (batch, channels, height, width - 1)

@@ -9,7 +9,6 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -73,8 +72,8 @@ class Weights:
         UnshineError
             If the framework is not installed.
         """
-        extras.load(framework, {"torch": "train"}.get(framework, framework))
-        return import_module(f"unshine.networks.{self.network}.{framework}").build(self)
+        extra = {"torch": "train", "mindspore": "mindspore"}[framework]
+        return extras.load(f"unshine.networks.{self.network}.{framework}", extra).build(self)
 
 
 def read_weights(path: str | Path, variant: str | None = None) -> Weights:

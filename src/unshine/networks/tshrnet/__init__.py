@@ -1,8 +1,8 @@
 """TSHRNet, the paper's network: what its two implementations share, in no framework's terms.
 
 Four U-Nets of 29.25 M parameters each, named as in the published files: `UNet1` gives the albedo,
-`UNet2` the shading, `UNet3` the refined diffuse picture, `UNet4` the tone-corrected one. Inside,
-pictures are display values normalised to [−1, 1].
+`UNet2` the shading, `UNet3` the refined diffuse image, `UNet4` the tone-corrected one. Inside,
+images are display values normalised to [−1, 1].
 
 References
 ----------
@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from unshine import optics
 
 Variant = Literal["published", "physical", "mixed"]
-"""How stage 1 gets from the first two networks to the coarse diffuse picture and the residue.
+"""How stage 1 gets from the first two networks to the coarse diffuse image and the residue.
 
 `published`
     A·S and I − A·S of the normalised values, as the authors compute them.
 `physical`
     A·S of the display values (a power law commutes with a product), I − A·S in linear light.
 `mixed`
-    The two networks predict the coarse diffuse picture and the residue themselves: for data that
+    The two networks predict the coarse diffuse image and the residue themselves: for data that
     has no albedo and shading (SHIQ, PSD, mixtures).
 """
 
@@ -38,7 +38,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "mixed": ("coarse", "specular", "diffuse", "clean"),
 }
 """What the network returns, in this order. All are display values, and all have a loss: A, S, R,
-D_r, D_tc; for `mixed` the diffuse picture (twice: `coarse` and refined), R, D_tc."""
+D_r, D_tc; for `mixed` the diffuse image (twice: `coarse` and refined), R, D_tc."""
 
 NAME = "tshrnet"
 TITLE = "TSHRNet"
@@ -84,7 +84,7 @@ def layers(inputs: int, width: int = WIDTH) -> tuple[Layer, ...]:
     Parameters
     ----------
     inputs : int
-        Channels of the picture that goes in; 3 come out.
+        Channels of the image that goes in; 3 come out.
     width : int
         Channels at half resolution; the paper's are `WIDTH`, tests use fewer.
     """
@@ -168,18 +168,18 @@ def display(normalised: Any) -> Any:
 
 
 def stage_one(variant: str, image: Any, first: Any, second: Any) -> tuple[Any, Any]:
-    """What needs no network: coarse diffuse picture and residue.
+    """What needs no network: coarse diffuse image and residue.
 
     Parameters
     ----------
     variant : Variant
     image, first, second : array of any library
-        Normalised picture and outputs of `UNet1` and `UNet2`.
+        Normalised image and outputs of `UNet1` and `UNet2`.
 
     Returns
     -------
     coarse, residue : array
-        Normalised. −1 is no residue where a picture of it is meant: in the variants `physical`
+        Normalised. −1 is no residue where an image of it is meant: in the variants `physical`
         and `mixed`, and in what the residue of `published` is trained towards. Its range is
         [−2, 2] for `published`, [−3, 1] for `physical`, [−1, 1] for `mixed`.
     """
@@ -198,7 +198,7 @@ def encode_residue(residue: Any) -> Any:
 
     Equal to `optics.encode` from `TOE` on. Below, where its slope grows beyond all bounds, a
     straight line through the origin, so that a residue of zero, and a negative one, still pass
-    their gradient on. Training data hold R as a display-encoded picture: this is what compares
+    their gradient on. Training data hold R as a display-encoded image: this is what compares
     with it, and what stage 3 knows from the published weights.
     """
     return optics.encode(abs(residue).clip(TOE, None)) * (residue.clip(-TOE, TOE) / TOE)

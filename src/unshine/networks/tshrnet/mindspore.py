@@ -103,7 +103,7 @@ class TSHRNet(nn.Cell):
             load(self, initial(seed, width))
 
     def construct(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Take a picture apart.
+        """Take an image apart.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class TSHRNet(nn.Cell):
         return tuple([display(x[:, :, :height, :width]).clip(0, 1) for x in outputs])
 
     def normalised(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Take a picture apart as the losses see it.
+        """Take an image apart as the losses see it.
 
         Parameters
         ----------

@@ -39,7 +39,7 @@ class MixedOutputs(NamedTuple):
     """Of the variant `mixed`; (B, 3, H, W) each, in `OUTPUTS`' order."""
 
     coarse: Tensor
-    """The diffuse picture as the first network predicts it."""
+    """The diffuse image as the first network predicts it."""
     specular: Tensor
     diffuse: Tensor
     clean: Tensor
@@ -115,7 +115,7 @@ class TSHRNet(nn.Module):
             load(self, initial(seed, width))
 
     def forward(self, image: Tensor) -> Outputs | MixedOutputs:
-        """Take a picture apart.
+        """Take an image apart.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class TSHRNet(nn.Module):
         return type(outputs)(*(display(x[..., :height, :width]).clip(0, 1) for x in outputs))
 
     def normalised(self, image: Tensor) -> Outputs | MixedOutputs:
-        """Take a picture apart as the losses see it.
+        """Take an image apart as the losses see it.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class TSHRNet(nn.Module):
         -------
         Outputs or MixedOutputs
             Normalised and not clipped. Each has a loss of its own: its mean squared difference
-            from the normalised display picture of the truth (A, S, R, D, D_tc; for `mixed` D, R,
+            from the normalised display image of the truth (A, S, R, D, D_tc; for `mixed` D, R,
             D, D_tc), in every variant.
         """
         image = normalise(image)
