@@ -222,7 +222,7 @@ def test_it_works_in_darktable_itself(program, tmp_path):
             [*command, "--luacmd", 'require "session"'], env=environment, stdout=file, stderr=file
         )
         try:
-            for _ in range(600):
+            for _ in range(3000):
                 if results.exists() or running.poll() is not None:
                     break
                 time.sleep(0.1)

@@ -190,7 +190,7 @@ def remove(program, source, target, sensitivity):
     except OSError as error:
         raise Failure(f"{program} cannot be started: {error.strerror}.") from None
     if done.returncode != 0 or not target.exists():
-        said = " ".join((done.stderr or done.stdout).split())
+        said = " ".join((done.stderr or done.stdout).split()).replace(str(source), "the layer")
         raise Failure(said or f"{program} stopped with exit code {done.returncode}.")
 
 
