@@ -9,26 +9,21 @@ without the optimiser's update) of TSHRNet with 4 tuples at 256² and of ours wi
 figure is taken in a process of its own, after two calls to warm up and compile, and is the median.
 """
 
-import csv
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+from publish import MACHINE, publish
 
 from unshine.engines.onnx import available_cpus
 from unshine.networks.three_stage import FAST
 
-HERE = Path(__file__).parent
 INFERENCE = (1, 256)
 TRAINING = {"tshrnet": (4, 256), "three_stage": (8, 128)}
 """Images at once, and their side."""
@@ -111,7 +106,6 @@ def measure(framework: str, network: str, training: bool, calls: int) -> float:
 
 def main(calls: int) -> None:
     """Measure everything, print a table and write `frameworks.csv`."""
-    table = Table("network", "what", "PyTorch eager, s", "MindSpore graph, s", "ratio")
     rows = []
     threads = {"OMP_NUM_THREADS": str(available_cpus()), "OMP_WAIT_POLICY": "PASSIVE"}
     for network in TRAINING:
@@ -134,17 +128,10 @@ def main(calls: int) -> None:
                 "torch": f"{seconds['torch']:.3f}",
                 "mindspore": f"{seconds['mindspore']:.3f}",
                 "ratio": f"{seconds['mindspore'] / seconds['torch']:.2f}",
-                "cpus": str(available_cpus()),
-                "machine": platform.machine(),
+                **MACHINE,
             }
             rows.append(row)
-            what = f"{row['what']}, {batch} × {side}²"
-            table.add_row(network, what, row["torch"], row["mindspore"], row["ratio"])
-    Console().print(table)
-    with (HERE / "frameworks.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    publish(rows, "frameworks.csv")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ Every row renders the same tuples at 256 by 256 pixels with the default settings
 included. A Ray worker has one processor.
 """
 
-import csv
-import platform
 import subprocess
 import sys
 import tempfile
@@ -18,14 +16,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from publish import MACHINE, publish
 
-from unshine.engines.onnx import available_cpus
 from unshine.synth import workers
 from unshine.synth.traced import Job, Outcome, Settings, render_traced
 
-HERE = Path(__file__).parent
 WAYS = ("1 process", "2 processes", "1 Ray worker", "2 Ray workers")
 
 
@@ -49,7 +44,6 @@ def measure(way: str, tuples: int) -> float:
 
 def main(tuples: int) -> None:
     """Measure all ways, print a table and write `rendering.csv`."""
-    table = Table("way", "seconds", "tuples an hour", "times one")
     rows: list[dict[str, str]] = []
     alone = 0.0
     for way in WAYS:
@@ -64,16 +58,10 @@ def main(tuples: int) -> None:
             "seconds": f"{seconds:.0f}",
             "tuples_an_hour": f"{rate:.0f}",
             "times_one": f"{rate / alone:.2f}",
-            "cpus": str(available_cpus()),
-            "machine": platform.machine(),
+            **MACHINE,
         }
         rows.append(row)
-        table.add_row(way, row["seconds"], row["tuples_an_hour"], row["times_one"])
-    Console().print(table)
-    with (HERE / "rendering.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    publish(rows, "rendering.csv")
 
 
 if __name__ == "__main__":

@@ -9,25 +9,19 @@ some timed calls; memory is the process's peak, Python and libraries included. T
 is enlarged and given grain, so that photographs above the working size take the usual path.
 """
 
-import csv
 import json
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
+from publish import HERE, MACHINE, publish
 
-from unshine.engines.onnx import available_cpus
 from unshine.remover import Remover
 
-HERE = Path(__file__).parent
 SIZES = {"0.25": (512, 512), "1": (1024, 1024), "4": (2304, 1728), "12": (4000, 3000)}
 CALLS = 5
 
@@ -54,7 +48,6 @@ def measure(width: int, height: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure all sizes, print a table and write `speed.csv`."""
-    table = Table("megapixels", "size", "seconds", "slowest", "peak memory, MB")
     rows = []
     for megapixels, (width, height) in SIZES.items():
         command = [sys.executable, __file__, str(width), str(height)]
@@ -67,17 +60,10 @@ def main() -> None:
             "seconds": f"{result['seconds']:.2f}",
             "slowest": f"{result['slowest']:.2f}",
             "peak_mb": f"{result['peak_mb']:.0f}",
-            "cpus": str(available_cpus()),
-            "machine": platform.machine(),
+            **MACHINE,
         }
         rows.append(row)
-        size = f"{width}×{height}"
-        table.add_row(megapixels, size, row["seconds"], row["slowest"], row["peak_mb"])
-    Console().print(table)
-    with (HERE / "speed.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    publish(rows, "speed.csv")
 
 
 if __name__ == "__main__":
