@@ -104,6 +104,21 @@ def test_decompose_gives_the_layers_that_python_gives(client, remover):
         assert np.array_equal(pixels(archive.read(f"{name}.png")), expected)
 
 
+def test_decompose_gives_an_exr_of_linear_layers(client, remover, tmp_path):
+    pytest.importorskip("OpenEXR", reason='pip install "unshine[formats]"')
+    from unshine.io import layered
+
+    response = client.post(
+        "/v1/decompose?format=exr&layers=diffuse,specular", content=file(image())
+    )
+    assert response.headers["content-type"] == "image/x-exr"
+    path = tmp_path / "layers.exr"
+    path.write_bytes(response.content)
+    found, layers = layered.read(path), remover.decompose(image())
+    assert np.allclose(found["specular"], layers.specular, atol=1e-3)
+    assert np.allclose(found["diffuse"], layers.diffuse**2.2, atol=1e-3)
+
+
 def test_the_exclusion_mask_is_black_where_highlights_are(client):
     highlight = pixels(client.post("/v1/mask", content=file(image())).content)
     exclude = pixels(client.post("/v1/mask?style=exclude", content=file(image())).content)

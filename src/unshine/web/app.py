@@ -129,7 +129,7 @@ def create_app(
         """
         return await answer("remove", request, query)
 
-    @app.post("/v1/decompose", **_described("decompose", ["application/zip"]))
+    @app.post("/v1/decompose", **_described("decompose", ["application/zip", "image/x-exr"]))
     async def decompose(
         request: Request, query: Annotated[DecomposeParameters, Query()]
     ) -> Response:

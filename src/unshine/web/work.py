@@ -7,9 +7,11 @@ a process of a cluster.
 import io
 import json
 import secrets
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,9 +20,9 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from unshine import layers as words
-from unshine import pixels
+from unshine import optics, pixels
 from unshine.errors import TooManyPixels, UnshineError
-from unshine.io import light, stills
+from unshine.io import layered, light, stills
 from unshine.io.model import TITLES
 from unshine.io.stills import Still
 from unshine.remover import LAYERS, Analysis, Remover
@@ -70,6 +72,9 @@ class DecomposeParameters(Parameters):
     layers: str = Field(
         "albedo,shading,diffuse,specular,highlight",
         description=f"Which, with commas between: any of {', '.join(LAYERS)}.",
+    )
+    format: Literal["zip", "exr"] = Field(
+        "zip", description="A zip archive of PNG files, or one OpenEXR file in linear light."
     )
 
 
@@ -158,9 +163,16 @@ class Worker:
         return Answer(body, MEDIA_TYPES[format], {"X-Unshine-Changed": f"{share:.6f}"})
 
     def decompose(self, steps: Steps, file: bytes, parameters: DecomposeParameters) -> Answer:
-        """Take the image apart; each layer a PNG file in display values, in one archive."""
+        """Take the image apart: PNG files in display values, or one EXR file in linear light."""
         names = layer_names(parameters.layers)
         still, analysis = self._analysed(steps, file)
+        if parameters.format == "exr":
+            with steps("layers"):
+                linear = {name: _linear(name, analysis.layer(name)) for name in names}
+            with steps("encode"), tempfile.TemporaryDirectory(prefix="unshine-") as folder:
+                path = Path(folder) / "layers.exr"
+                layered.write(linear, path, profile=still.profile())
+                return Answer(path.read_bytes(), MEDIA_TYPES["exr"])
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as files:
             for name in names:
@@ -290,6 +302,10 @@ def _to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _eight_bits(name: str, layer: NDArray[np.float32]) -> NDArray[np.uint8]:
     return _to_uint8(words.displayed(name, layer))
+
+
+def _linear(name: str, layer: NDArray[np.float32]) -> NDArray[np.float32]:
+    return optics.decode(layer) if words.SPACE[name] == "display" else layer
 
 
 def _png(values: NDArray[np.uint8], profile: bytes | None) -> tuple[str, bytes]:
