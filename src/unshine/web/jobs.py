@@ -120,7 +120,7 @@ class Jobs:
         Problem
             ``queue-full``, with the seconds after which to try again.
         """
-        if self.waiting >= self.queue:
+        if len(self._all) >= self.queue + self.runner.slots:
             wait = max(1, round(self.typical * self.waiting / self.runner.slots))
             raise Problem(
                 "queue-full",
