@@ -1,6 +1,6 @@
 """Feed the readers of images with damaged files.
 
-    python benchmarks/mutated_files.py --files 5000 --out results/mutated_files.csv
+    python benchmarks/mutated_files.py --files 5000 --out benchmarks/mutated_files.csv
 
 Files of all kinds are damaged in every way that is known to trouble readers, the same for the same
 seed. Each is read and, where that succeeds, changed and written. Nothing but an image or an

@@ -111,7 +111,10 @@ class Metadata:
             "PNG text": any(name in TEXTS for name, _ in self.chunks),
             "colour profile": self.profile(),
             "further JPEG segments": self.segments,
-            "OpenEXR attributes": self.named,
+            "OpenEXR attributes": self.named.keys() - _USUAL_ATTRIBUTES,
+            "HDR mastering data": any(name[:4].lower() in _MASTERING for name, _ in self.colour),
+            # EXIF says it too; 72 is what programs write that do not know.
+            "resolution": self.dpi and self.exif is None and round(self.dpi[0]) != 72,
         }
         words = [*self.gone, *(word for word, value in has.items() if value and word not in keeps)]
         if kind != "jpeg":
@@ -133,6 +136,11 @@ _IPTC = b"8BIM\x04\x04"
 LONGEST_SEGMENT = 65_533
 """What a JPEG segment holds at most, in bytes."""
 
+_MASTERING = (b"mdcv", b"clli")
+_USUAL_ATTRIBUTES = frozenset(
+    {"chromaticities", "pixelAspectRatio", "screenWindowCenter", "screenWindowWidth"}
+)
+
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
 WORDS = {
@@ -144,26 +152,23 @@ WORDS = {
 }
 
 KEEPS: dict[Kind, frozenset[str]] = {
-    "jpeg": frozenset(
-        {
-            "EXIF",
-            "XMP",
-            "IPTC",
-            "comment",
-            "colour profile",
-            "further JPEG segments",
-            "Photoshop's resources",
-        }
-    ),
-    "png": frozenset({"EXIF", "XMP", "comment", "PNG text", "colour profile"}),
+    "jpeg": frozenset({
+        "EXIF", "XMP", "IPTC", "comment", "colour profile", "resolution", "further JPEG segments",
+        "Photoshop's resources",
+    }),
+    "png": frozenset({
+        "EXIF", "XMP", "comment", "PNG text", "colour profile", "resolution", "HDR mastering data",
+    }),
     "webp": frozenset({"EXIF", "XMP", "colour profile"}),
-    "bmp": frozenset(),
-    "tiff": frozenset({"EXIF", "XMP", "IPTC", "Photoshop's resources", "colour profile"}),
+    "bmp": frozenset({"resolution"}),
+    "tiff": frozenset({
+        "EXIF", "XMP", "IPTC", "colour profile", "resolution", "Photoshop's resources",
+    }),
     "heic": frozenset({"EXIF", "XMP", "colour profile"}),
     "avif": frozenset({"EXIF", "XMP", "colour profile"}),
     "exr": frozenset({"OpenEXR attributes"}),
     "raw": frozenset(),
-}
+}  # fmt: skip
 """What each kind of file has a place for."""
 
 

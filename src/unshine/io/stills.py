@@ -225,8 +225,12 @@ def lost(still: Still, format: Kind, bit_depth: int | None = None) -> tuple[str,
         As for `write`.
     """
     words = list(still.metadata.lost_in(format))
+    if format != "exr" and still.source is not None and still.source.coding.get("others"):
+        words.append("further channels")
     after = _depth(still, format, bit_depth)
-    # What has been converted for this kind of file is no loss of metadata.
+    beyond = still.transfer == "linear" and still.pixels.dtype.kind == "f"
+    if beyond and not _holds_floats(still, format, after) and bool((still.pixels > 1).any()):
+        words.append("light brighter than white")
     if still.bit_depth > after and bit_depth is None:
         words.append(f"{still.bit_depth} bits (now {after})")
     return tuple(words)
@@ -403,8 +407,8 @@ def _in_light_of(still: Still, kind: Kind, depth: int) -> Still:
                 f"{' of 8 bits' if kind in _HDR else ''} cannot hold; write 16-bit PNG instead."
             )
         return still
-    floats = kind == "exr" or (kind == "tiff" and (depth == 32 or tiff.holds_halves(still)))
-    if not floats or depth == 8:
+    floats = _holds_floats(still, kind, depth)
+    if not floats:
         still = light.with_straight_colours(still)
     if kind == "exr":
         return light.with_premultiplied_colours(light.converted(still, "linear"))
@@ -416,6 +420,12 @@ def _in_light_of(still: Still, kind: Kind, depth: int) -> Still:
     if still.transfer == "linear" and not own and not (kind in ("png", "tiff") and same_numbers):
         return light.converted(still, "display")
     return still
+
+
+def _holds_floats(still: Still, kind: Kind, depth: int) -> bool:
+    """Say if a file will hold floats rather than whole numbers."""
+    halves = depth == 16 and tiff.holds_halves(still)
+    return kind == "exr" or (kind == "tiff" and (depth == 32 or halves))
 
 
 def _with_thumbnail(still: Still) -> Still:

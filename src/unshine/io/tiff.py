@@ -33,8 +33,8 @@ from unshine.io.plain import (
 _COMPRESSIONS = {
     1: (None, None), 5: ("tiff_lzw", "lzw"), 7: ("jpeg", "adobe_deflate"),
     8: ("tiff_adobe_deflate", "adobe_deflate"), 32773: ("packbits", "packbits"),
-    32946: ("tiff_adobe_deflate", "adobe_deflate"), 34925: ("lzma", "lzma"), 50000: ("zstd", "zstd"),
-    50001: ("webp", "adobe_deflate"),
+    32946: ("tiff_adobe_deflate", "adobe_deflate"), 34925: ("lzma", "lzma"),
+    50000: ("zstd", "zstd"), 50001: ("webp", "adobe_deflate"),
 }  # fmt: skip
 _DEFLATE = _COMPRESSIONS[8]
 _PLAIN = (1, 5, 8, 32773, 32946)
