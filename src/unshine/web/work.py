@@ -301,7 +301,7 @@ def _to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _eight_bits(name: str, layer: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return _to_uint8(words.displayed(name, layer))
+    return _to_uint8(optics.displayed(name, layer))
 
 
 def _linear(name: str, layer: NDArray[np.float32]) -> NDArray[np.float32]:
