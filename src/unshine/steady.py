@@ -18,6 +18,8 @@ BLOCK = 16
 """Side of the blocks, in these pixels, that move as one."""
 REACH = 8
 """How far a block can move from one image to the next, in these pixels."""
+MOST_NOISE = 0.015
+"""Mean difference of two images, reduced to `MOTION_SIZE`, that may still be noise."""
 NEW = 0.15
 """Share of an image's own correction where the scene is the one before, only moved."""
 
@@ -145,8 +147,9 @@ def _spread(shifts: NDArray[np.int64], size: tuple[int, int], scale: float) -> N
 def _sameness(image: Floats, before: Floats) -> Floats:
     """Say where an image is the previous one but for noise, h×w, from 0 (not) to 1 (it is)."""
     difference = _blurred(np.abs(image - before))
-    # The median tells how strong the noise is; what stands out from it twice as much is no noise.
-    noise = max(float(np.median(difference)), 2e-3)
+    # The median tells how strong the noise is, unless all has changed; what stands out from it is
+    # no noise.
+    noise = min(max(float(np.median(difference)), 2e-3), MOST_NOISE)
     same: Floats = (3 - difference / noise).clip(0, 2) / 2
     return same.astype(np.float32)
 

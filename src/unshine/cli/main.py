@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from unshine import __version__
-from unshine.cli import assets, bench, export, info, remove, render, serve, train
+from unshine.cli import assets, bench, export, info, remove, render, serve, train, video
 
 app = typer.Typer(
     name="unshine",
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(remove.remove)
+app.command()(video.video)
 app.command()(serve.serve)
 app.command()(bench.bench)
 app.command()(render.render)

@@ -357,28 +357,12 @@ def _with_progress(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outco
         yield from outcomes
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import Progress
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("Removing highlights", total=count, rate="")
-        for outcome in outcomes:
-            speed = progress.tasks[task].speed
-            rate = f"{speed:.1f} images/s" if speed else ""
-            progress.update(task, advance=1, rate=rate)
-            yield outcome
+    from unshine.cli.progress import columns
+
+    with Progress(*columns("images"), console=Console(stderr=True)) as progress:
+        yield from progress.track(outcomes, count, description="Removing highlights")
 
 
 def _say(sentence: str) -> None:

@@ -60,7 +60,7 @@ def run(jobs: Sequence[Job], settings: Settings, address: str) -> Iterator[Outco
             (reference,), _ = ray.wait(list(running), num_returns=1)
             job, first = running.pop(reference)
             try:
-                outcome = replace(ray.get(reference), job=job)
+                outcome = _as_named(job, ray.get(reference))
             except ray.exceptions.RayError as error:
                 if first:
                     running[work.remote(_absolute(job), again)] = job, False
@@ -83,11 +83,17 @@ def _connect(ray: Any, address: str) -> None:
     """Join a cluster; `auto` starts one on this machine where there is none."""
     quiet = {"log_to_driver": False, "include_dashboard": False, "configure_logging": False}
     try:
-        ray.init(address=address, **quiet)
-    except ConnectionError:
-        if address != "auto":
-            raise UnshineError(f"{address}: no Ray cluster answers there.") from None
-        ray.init(address="local", **quiet)
+        try:
+            ray.init(address=address, **quiet)
+        except ConnectionError:
+            if address != "auto":
+                raise UnshineError(f"{address}: no Ray cluster answers there.") from None
+            ray.init(address="local", **quiet)
+    except UnshineError:
+        raise
+    except Exception as error:  # Ray raises just that when a cluster does not start in time
+        reason = " ".join(str(error).split())
+        raise UnshineError(f"Ray could not be started ({reason})") from error
 
 
 def _absolute(job: Job) -> Job:
@@ -99,6 +105,17 @@ def _absolute(job: Job) -> Job:
         layers={name: path.absolute() for name, path in job.layers.items()},
         layered=None if job.layered is None else job.layered.absolute(),
     )
+
+
+def _as_named(job: Job, outcome: Outcome) -> Outcome:
+    """Let an outcome speak of a job's files as the job does."""
+    names = {str(path.absolute()): str(path) for path in (job.source, *job.outputs)}
+    messages = []
+    for message in outcome.messages:
+        for absolute, name in names.items():
+            message = message.replace(absolute, name)
+        messages.append(message)
+    return replace(outcome, job=job, messages=tuple(messages))
 
 
 def _everywhere(settings: Settings) -> Settings:

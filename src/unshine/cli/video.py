@@ -1,0 +1,93 @@
+"""`unshine video`: a film in, the same film without highlights out."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unshine.cli import options
+from unshine.errors import UnshineError
+
+
+def video(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Any film that FFmpeg reads.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The film to write; .mkv holds most.")],
+    strength: options.Strength = 1.0,
+    sensitivity: options.Sensitivity = 0.5,
+    trim: Annotated[
+        str | None,
+        typer.Option(metavar="START-END", help="Only this part, such as 0:05-0:12.5 or 30-."),
+    ] = None,
+    rate_factor: Annotated[
+        float, typer.Option("--crf", min=0, max=51, help="Quality as x264 counts it; 0 is best.")
+    ] = 16,
+    overwrite: options.Overwrite = False,
+    jobs: options.Jobs = None,
+    engine: options.Engine = "onnx",
+    device: options.Device = "auto",
+    weights: options.Weights = None,
+    variant: options.Variant = None,
+) -> None:
+    """Remove the highlights of a film; sound, subtitles, times and tags stay (needs PyAV).
+
+    Exit status: 0 done, 1 it failed, 2 wrong usage.
+    """
+    from unshine import extras, film
+    from unshine.engines.onnx import available_cpus
+    from unshine.io.video import Trim
+    from unshine.remover import Remover
+
+    try:
+        part = None if trim is None else Trim.parse(trim)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--trim") from None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        extras.load("av", "video")  # before the network is loaded
+        remover = Remover(engine, device, weights, variant=variant, threads=1)
+        with _progress() as show:
+            lost = film.remove(
+                source,
+                out,
+                remover,
+                strength,
+                sensitivity,
+                trim=part,
+                rate_factor=rate_factor,
+                overwrite=overwrite,
+                threads=jobs or available_cpus(),
+                progress=show,
+            )
+    except UnshineError as error:
+        sentence = str(error).replace("overwrite=True", "--overwrite")
+        typer.echo(f"unshine: {sentence}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("unshine: stopped; nothing was written.", err=True)
+        raise typer.Exit(130) from None
+    if lost:
+        typer.echo(f"unshine: {source}: not kept: {', '.join(lost)}.", err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with rate and time left, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, images: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from unshine.cli.progress import columns
+
+    with Progress(*columns("images"), console=Console(stderr=True)) as progress:
+        task = progress.add_task("Removing highlights", total=None)
+
+        def show(done: int, images: int) -> None:
+            progress.update(task, completed=done, total=max(done, images) or None)
+
+        yield show
