@@ -350,7 +350,6 @@ def test_the_network_runs_once(remover: Remover, monkeypatch: pytest.MonkeyPatch
     runs = []
     engine = remover.engine
     monkeypatch.setattr(remover, "engine", lambda *a: runs.append(1) or engine(*a), raising=True)
-    monkeypatch.setattr(remover.engine, "names", engine.names, raising=False)
     monkeypatch.setattr(remover.engine, "network", engine.network, raising=False)
     analysis = remover.analyse(_image((30, 40, 3)))
     for sensitivity in (0.2, 0.5, 0.9):

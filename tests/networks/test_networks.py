@@ -1,4 +1,4 @@
-"""What every network says of itself, and that a further one is three files and a line."""
+"""What every network says of itself, and that a further one needs no other change."""
 
 import sys
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_a_further_network_needs_no_other_change(
     package, framework = further()
     monkeypatch.setitem(sys.modules, package.__name__, package)
     monkeypatch.setitem(sys.modules, framework.__name__, framework)
-    monkeypatch.setitem(networks.NETWORKS, "further", package)  # the line
+    monkeypatch.setitem(networks.NETWORKS, "further", package)  # all there is to add
     weights = Weights("further", {"gain": np.float32([0.5])})
     write_weights(tmp_path / "w.safetensors", weights)
     image = np.full((20, 30, 3), 200, np.uint8)
