@@ -1,15 +1,18 @@
-"""The GIMP plug-in, in a real GIMP 3 without a window.
+"""The GIMP plug-in: how it calls the program, anywhere; what it does to images, in a real GIMP 3.
 
-A stand-in for the program removes a known "highlight" (`dimmed`), so that every value can be told.
+There GIMP runs without a window, and a stand-in for the program removes a known "highlight"
+(`dimmed`), so that every value can be told.
 """
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,11 +124,76 @@ def dimmed(before):
     return after
 
 
-pytestmark = pytest.mark.slow
+@pytest.fixture
+def plug_in(monkeypatch):
+    """The plug-in's file, without GIMP: only what does not touch an image can be called."""
+    precision = SimpleNamespace(U8_LINEAR=0, U8_NON_LINEAR=1, U8_PERCEPTUAL=2)
+    base = type("PlugIn", (), {"__gtype__": None})
+    gimp = SimpleNamespace(PlugIn=base, Precision=precision, main=lambda *_: None)
+    gi, repository = ModuleType("gi"), ModuleType("gi.repository")
+    gi.require_version = lambda *_: None
+    repository.Gimp = gimp
+    repository.Gegl = repository.Gio = repository.GLib = repository.GObject = None
+    monkeypatch.setitem(sys.modules, "gi", gi)
+    monkeypatch.setitem(sys.modules, "gi.repository", repository)
+    return SimpleNamespace(**runpy.run_path(str(PLUG_IN / "unshine.py")))
+
+
+def test_the_program_is_found_by_its_path_or_in_path(plug_in, tmp_path, monkeypatch):
+    path = program(tmp_path / "with a space" / "unshine", "")
+    assert plug_in.find_program(f" {path} ") == str(path)
+    monkeypatch.setenv("PATH", str(path.parent))
+    assert plug_in.find_program("unshine") == str(path)
+
+
+def test_a_program_that_is_not_there_is_told(plug_in):
+    with pytest.raises(plug_in.Failure, match="The program 'no such program' was not found"):
+        plug_in.find_program("no such program")
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        (
+            "sys.exit(f'unshine: {sys.argv[2]}: it is\\n damaged.')",
+            "unshine: the layer: it is damaged.",
+        ),
+        ("sys.exit(3)", "unshine stopped with exit code 3."),
+        ("", "unshine stopped with exit code 0."),
+    ],
+)
+def test_what_the_program_says_is_told(plug_in, tmp_path, text, sentence):
+    path = program(tmp_path / "unshine", text)
+    source, target = tmp_path / "image.png", tmp_path / "clean.png"
+    with pytest.raises(plug_in.Failure) as failure:
+        plug_in.remove(str(path), source, target, 0.5)
+    assert str(failure.value).removeprefix(f"{tmp_path}{os.sep}") == sentence
+
+
+def test_a_file_that_is_no_program_is_told(plug_in, tmp_path):
+    path = tmp_path / "unshine"
+    path.write_bytes(b"\0")
+    path.chmod(0o755)
+    with pytest.raises(plug_in.Failure, match="cannot be started"):
+        plug_in.remove(str(path), tmp_path / "image.png", tmp_path / "clean.png", 0.5)
+
+
+def test_the_program_does_not_see_where_gimp_s_own_python_is(plug_in, tmp_path, monkeypatch):
+    text = "import json, os; json.dump(dict(os.environ), open(sys.argv[4], 'w'))"
+    path = program(tmp_path / "unshine", text)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("OTHER", "kept")
+    target = tmp_path / "clean.png"
+    plug_in.remove(str(path), tmp_path / "image.png", target, 0.5)
+    seen = json.loads(target.read_text())
+    assert "PYTHONPATH" not in seen
+    assert seen["OTHER"] == "kept"
+
 
 KINDS = ["8 bits", "16 bits", "16 bits, linear", "float", "float, linear", "grey", "alpha"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_image_minus_specular_is_what_unshine_made(results, kind):
     found = results[kind]
@@ -136,6 +204,7 @@ def test_image_minus_specular_is_what_unshine_made(results, kind):
     assert error(found) < 0.06
 
 
+@pytest.mark.slow
 def test_light_is_that_of_the_image_s_own_colour_profile(results):
     before, after = (array(results["Adobe RGB"][name]) for name in ("before", "after"))
     # GIMP hands both out as sRGB; Adobe RGB's curve is a power of 563/256.
@@ -144,22 +213,26 @@ def test_light_is_that_of_the_image_s_own_colour_profile(results):
     assert np.abs(after - wanted).max() < 0.3 * LEVEL  # 16-bit steps near black, through two curves
 
 
+@pytest.mark.slow
 def test_an_image_of_8_bits_becomes_one_of_16(results):
     assert results["8 bits"]["precision"] == "u16-non-linear"
 
 
+@pytest.mark.slow
 def test_an_image_may_stay_at_8_bits_at_a_loss(results):
     found = results["8 bits, kept"]
     assert found["precision"] == "u8-non-linear"
     assert 0.5 < error(found) < 14
 
 
+@pytest.mark.slow
 def test_opacity_is_strength(results):
     before, after = (array(results["half"][name]) for name in ("before", "after"))
     light, clean = decode(before), decode(dimmed(before))
     assert np.abs(after - encode(light + 0.5 * (clean - light))).max() < 0.06 * LEVEL
 
 
+@pytest.mark.slow
 def test_a_selection_becomes_the_mask(results):
     before, after = (array(results["selection"][name]) for name in ("before", "after"))
     half = SIZE // 2
@@ -167,6 +240,7 @@ def test_a_selection_becomes_the_mask(results):
     assert np.abs(after[:, half:] - before[:, half:]).max() < 0.06 * LEVEL
 
 
+@pytest.mark.slow
 def test_the_real_program_gives_what_the_library_gives(results, photograph):
     found = results["photograph"]
     assert found["status"] == "success", found["message"]
@@ -178,6 +252,7 @@ def test_the_real_program_gives_what_the_library_gives(results, photograph):
     assert np.abs(array(found["after"]) - wanted).max() < 0.06 * LEVEL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind, sentence",
     [
