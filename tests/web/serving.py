@@ -52,7 +52,7 @@ class Process:
 
     def terminate(self) -> int:
         self.popen.send_signal(signal.SIGTERM)
-        return self.popen.wait(60)
+        return self.popen.wait(180)
 
 
 def start(*options: str) -> Process:

@@ -105,11 +105,11 @@ def test_a_full_queue_answers_429_and_nothing_else():
 
 
 def test_sigterm_finishes_what_has_begun():
-    process = start()
+    process, body = start(), file(image(300, 400))
     answers = []
 
     def ask() -> None:
-        answers.append(httpx.post(f"{process.url}/v1/remove", content=LARGE, timeout=120))
+        answers.append(httpx.post(f"{process.url}/v1/remove", content=body, timeout=120))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
