@@ -249,7 +249,7 @@ class Worker:
         with steps("analyse"):
             return still, self.remover.analyse(light.for_display(still))
 
-    def _read(self, file: bytes, name: str = "the image") -> Still:
+    def _read(self, file: bytes, name: str = "The file") -> Still:
         if stills.detect(file) is None:
             titles = ", ".join(TITLES.values())
             raise Problem("unsupported", f"{name} is in none of the formats {titles}.")
@@ -262,7 +262,7 @@ class Worker:
 
     def _mask(self, file: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Read a mask and bring it to the image's size."""
-        values = self._read(file, "the mask").pixels
+        values = self._read(file, "The mask").pixels
         grey = _to_uint8(values if values.ndim == 2 else values.mean(-1).astype(values.dtype))
         (width, height), (rows, columns) = size, grey.shape
         if (columns, rows) == size:
