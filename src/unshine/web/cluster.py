@@ -67,7 +67,7 @@ class Cluster:
             serve.start(
                 http_options={"location": "NoServer"}, logging_config={"log_level": "ERROR"}
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises almost anything where a cluster does not start
             reason = " ".join(str(error).split())
             raise UnshineError(f"The Ray cluster {address} cannot be used: {reason}") from None
         self.slots = replicas
