@@ -19,7 +19,8 @@ from pathlib import Path
 from publish import MACHINE, publish
 
 from unshine.synth import workers
-from unshine.synth.traced import Job, Outcome, Settings, render_traced
+from unshine.synth.job import Outcome, RenderJob, RenderSettings
+from unshine.synth.traced_dataset import render_traced
 
 WAYS = ("1 process", "2 processes", "1 Ray worker", "2 Ray workers")
 
@@ -27,7 +28,7 @@ WAYS = ("1 process", "2 processes", "1 Ray worker", "2 Ray workers")
 def measure(way: str, tuples: int) -> float:
     """Render in this process and its workers; return seconds, without the start of Ray."""
     count, kind = int(way.split()[0]), way.split()[1]
-    run: Callable[[Job, list[int]], Iterator[Outcome]] = partial(workers.local, workers=count)
+    run: Callable[[RenderJob, list[int]], Iterator[Outcome]] = partial(workers.local, workers=count)
     if kind == "Ray":
         import ray
 
@@ -35,7 +36,7 @@ def measure(way: str, tuples: int) -> float:
         run = workers.on_ray
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        failed = render_traced(Path(folder), tuples, Settings(), run=run)
+        failed = render_traced(Path(folder), tuples, RenderSettings(), run=run)
         seconds = time.perf_counter() - start
     if failed:
         sys.exit(f"tuples failed: {failed}")

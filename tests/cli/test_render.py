@@ -57,10 +57,10 @@ def test_three_tuples_from_the_command_line(tmp_path: Path, assets: list[str]):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "3 tuples" in done.stdout
-    notes = [json.loads(line) for line in (folder / "tuples.jsonl").read_text().splitlines()]
-    assert len(notes) == 3
+    tuples = [json.loads(line) for line in (folder / "tuples.jsonl").read_text().splitlines()]
+    assert len(tuples) == 3
     entries = [entry for path in folder.glob("*_7_tuples.lst") for entry in sshr.find(path)]
-    assert {f"SSHR/{entry.name}" for entry in entries} == {note["stem"] for note in notes}
+    assert {f"SSHR/{entry.name}" for entry in entries} == {one["stem"] for one in tuples}
     for entry in entries:
         light = {
             kind: optics.decode(np.asarray(Image.open(path).convert("RGB"), np.float32) / 255)
@@ -87,7 +87,7 @@ def test_the_first_run_fetches_the_assets(tmp_path: Path, monkeypatch: pytest.Mo
     def fetch(*_: object) -> None:
         raise UnshineError("there is no network")
 
-    monkeypatch.setattr("unshine.synth.assets.fetch", fetch)
+    monkeypatch.setattr("unshine.synth.archives.fetch", fetch)
     monkeypatch.setenv("UNSHINE_ASSETS", str(tmp_path / "nothing"))
     result = run("render", "-o", str(tmp_path / "set"))
     assert result.exit_code == 1

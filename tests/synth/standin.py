@@ -10,7 +10,9 @@ import time
 import numpy as np
 
 from unshine.errors import UnshineError
-from unshine.synth.cycles import Rendered
+from unshine.layers import Layers
+from unshine.synth.blender import Rendered
+from unshine.synth.blender.parameters import Camera, Lighting, SceneParameters
 
 
 def orders() -> dict[str, float]:
@@ -27,7 +29,7 @@ def render(assets, seed, index, size, samples) -> Rendered:
     if told.get("fail") == index:
         raise UnshineError("this mesh is bent")
     if told.get("unlucky") == drawn:
-        raise OSError("a picture  of the mesh\nis missing")
+        raise OSError("an image  of the mesh\nis missing")
     rng = np.random.default_rng((seed, index))
     mesh = assets.meshes[rng.integers(len(assets.meshes))]
     albedo = rng.uniform(0.1, 0.8, (size, size, 3)).astype(np.float32)
@@ -36,10 +38,24 @@ def render(assets, seed, index, size, samples) -> Rendered:
     diffuse = albedo * shading
     mask = np.zeros((size, size), np.bool_)
     mask[2:-2, 2:-2] = told.get("empty") != index
-    facts = {
-        "meshes": [mesh.name],
-        "assets": [mesh.name],
-        "licence": [mesh.licence],
-        "exposure": 1.0,
-    }
-    return Rendered(diffuse + specular, albedo, shading, specular, diffuse, mask, facts)
+    light = Layers(
+        image=diffuse + specular,
+        albedo=albedo,
+        shading=shading,
+        specular=specular,
+        diffuse=diffuse,
+        mask=mask,
+    )
+    parameters = SceneParameters(
+        kind="void",
+        meshes=(mesh.name,),
+        assets=(mesh.name,),
+        licence=(mesh.licence,),
+        materials=(),
+        lights=Lighting(lamps=(), ambient=0.1),
+        camera=Camera(azimuth=0, elevation=0.5, field=0.5, distance=3, zoom=1),
+        exposure=1.0,
+        key=1.0,
+        matte=False,
+    )
+    return Rendered(light, parameters)

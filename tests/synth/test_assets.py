@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from unshine.errors import UnshineError
-from unshine.synth import assets
+from unshine.synth import archives, assets
 
 
 def obj(faces, wrong=False):
@@ -62,7 +62,7 @@ model#3=/some/torn/torn.obj
 """
 
 
-def archives(extra=None):
+def small_archives(extra=None):
     rng = np.random.default_rng(0)
     grain = rng.integers(90, 160, (256, 256, 3), dtype=np.uint8)
     label = np.zeros((256, 256, 3), np.uint8)
@@ -88,12 +88,12 @@ def archives(extra=None):
     listed = "materialxMaterials/data/PhysicallyBasedMaterialX/PhysicallyBasedMaterial.json"
     exr = base64.b64encode(b"v/1\x01 light")
     return {
-        assets.ARCHIVES[0].file: deb({"BlendSwap-CC-0": sh3f(files), "Scopia": sh3f(files)}),
-        assets.ARCHIVES[1].file: tar(
+        archives.ARCHIVES[0].file: deb({"BlendSwap-CC-0": sh3f(files), "Scopia": sh3f(files)}),
+        archives.ARCHIVES[1].file: tar(
             {"package/hdri/noon.exr.js": b"export default 'data:application/exr;base64,%b'" % exr},
             "w:gz",
         ),
-        assets.ARCHIVES[2].file: sh3f({listed: json.dumps([material, glass])}),
+        archives.ARCHIVES[2].file: sh3f({listed: json.dumps([material, glass])}),
     }
 
 
@@ -105,11 +105,11 @@ def source(tmp_path, monkeypatch):
         folder = tmp_path / "by hand"
         folder.mkdir(exist_ok=True)
         known = []
-        for archive, content in zip(assets.ARCHIVES, archives(extra).values(), strict=True):
+        for archive, content in zip(archives.ARCHIVES, small_archives(extra).values(), strict=True):
             (folder / archive.file).write_bytes(content)
-            digest = assets.hashlib.sha256(content).hexdigest()
-            known.append(assets.Archive(archive.file, digest, archive.command, archive.url))
-        monkeypatch.setattr(assets, "ARCHIVES", tuple(known))
+            digest = archives.hashlib.sha256(content).hexdigest()
+            known.append(archives.Archive(archive.file, digest, archive.command, archive.url))
+        monkeypatch.setattr(archives, "ARCHIVES", tuple(known))
         return folder
 
     return make
@@ -117,7 +117,7 @@ def source(tmp_path, monkeypatch):
 
 def test_archives_fetched_by_hand_are_unpacked_and_listed(tmp_path, source):
     cache = tmp_path / "cache"
-    assets.fetch(cache, source())
+    archives.fetch(cache, source())
     found = assets.load(cache)
     assert [m.name for m in found.meshes] == ["BlendSwap-CC-0/chair", "Scopia/chair"]
     assert [m.creator for m in found.meshes] == ["José", "José"]
@@ -129,14 +129,14 @@ def test_archives_fetched_by_hand_are_unpacked_and_listed(tmp_path, source):
     assert [m.name for m in found.materials] == ["physicallybased/Gold"]
     assert max(found.materials[0].colour) <= 1
     assert not list(cache.rglob("secret.txt"))
-    reasons = assets.skipped(cache)
+    reasons = assets.read_index(cache)["skipped"]
     assert reasons["Scopia/plank"] == "12 faces"
     assert "does not exist" in reasons["Scopia/torn"]
 
 
 def test_cc0_leaves_out_what_asks_for_attribution(tmp_path, source):
     cache = tmp_path / "cache"
-    assets.fetch(cache, source())
+    archives.fetch(cache, source())
     found = assets.load(cache, licence="cc0")
     assert [m.name for m in found.meshes] == ["BlendSwap-CC-0/chair"]
     with pytest.raises(UnshineError, match="licence"):
@@ -145,18 +145,18 @@ def test_cc0_leaves_out_what_asks_for_attribution(tmp_path, source):
 
 def test_a_second_fetch_has_nothing_to_do(tmp_path, source):
     cache, folder = tmp_path / "cache", source()
-    assets.fetch(cache, folder)
+    archives.fetch(cache, folder)
     for path in folder.iterdir():
         path.unlink()
-    assets.fetch(cache, folder)
+    archives.fetch(cache, folder)
 
 
 def test_a_damaged_archive_is_refused_and_leaves_nothing(tmp_path, source):
     folder = source()
-    with (folder / assets.ARCHIVES[1].file).open("ab") as file:
+    with (folder / archives.ARCHIVES[1].file).open("ab") as file:
         file.write(b"!")
     with pytest.raises(UnshineError, match="SHA-256"):
-        assets.fetch(tmp_path / "cache", folder)
+        archives.fetch(tmp_path / "cache", folder)
     assert not (tmp_path / "cache").exists()
     assert not list(tmp_path.glob(".assets-*"))
 
@@ -164,15 +164,15 @@ def test_a_damaged_archive_is_refused_and_leaves_nothing(tmp_path, source):
 def test_a_path_that_leads_out_is_refused(tmp_path, source):
     folder = source({"some/chair/../../../../escaped": b"outside"})
     with pytest.raises(UnshineError, match="unsafe"):
-        assets.fetch(tmp_path / "cache", folder)
+        archives.fetch(tmp_path / "cache", folder)
     assert not list(tmp_path.rglob("escaped"))
 
 
 def test_a_missing_client_is_one_sentence(tmp_path, monkeypatch):
-    archive = assets.Archive("x.tgz", "", ("no-such-client", "pack"), "https://example.org")
-    monkeypatch.setattr(assets, "ARCHIVES", (archive,))
+    archive = archives.Archive("x.tgz", "", ("no-such-client", "pack"), "https://example.org")
+    monkeypatch.setattr(archives, "ARCHIVES", (archive,))
     with pytest.raises(UnshineError, match="no-such-client is not installed"):
-        assets.fetch(tmp_path / "cache")
+        archives.fetch(tmp_path / "cache")
 
 
 def test_own_folders_need_no_cache(tmp_path):
@@ -201,7 +201,7 @@ def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
 
 def test_attribution_names_what_was_used(tmp_path, source):
     cache = tmp_path / "cache"
-    assets.fetch(cache, source())
+    archives.fetch(cache, source())
     out = tmp_path / "ATTRIBUTION.csv"
     assets.write_attribution(out, assets.load(cache), {"Scopia/chair", "pmndrs/noon"})
     with out.open(encoding="utf-8", newline="") as file:

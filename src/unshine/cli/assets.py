@@ -27,9 +27,9 @@ def fetch(
 ) -> None:
     """Bring meshes, environment maps, textures and materials into the cache (120 MB to fetch)."""
     with needs("render"):
-        from unshine.synth import assets
+        from unshine.synth import archives
 
-        assets.fetch(cache, source)
+        archives.fetch(cache, source)
     show(cache)
 
 
@@ -44,7 +44,7 @@ def show(cache: CacheOption = None) -> None:
         for kind in ("meshes", "hdris", "textures", "materials"):
             count, of_those = len(getattr(found, kind)), len(getattr(free, kind))
             typer.echo(f"{kind:10} {count:4}, of which CC0: {of_those}")
-        skipped = assets.skipped(cache)
+        skipped = assets.read_index(cache).get("skipped", {})
         typer.echo(f"{'skipped':10} {len(skipped):4}")
         for name, reason in skipped.items():
             typer.echo(f"    {name}: {reason}")

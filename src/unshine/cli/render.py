@@ -6,71 +6,77 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unshine.cli.extras import needs
-from unshine.synth import SAMPLES
+from unshine.synth.assets import Licence
+from unshine.synth.job import ImageFormat, Outcome, RenderSettings, Sources
+from unshine.synth.splits import WantedSplit
 
 if TYPE_CHECKING:
     from rich.progress import Task
     from rich.text import Text
 
-    from unshine.synth.traced import Outcome
+ALL = RenderSettings.layers
+
+Out = Annotated[
+    Path, typer.Option("-o", "--out", help="A new folder, or one of a run to go on with.")
+]
+Count = Annotated[int, typer.Option("-n", min=1, help="How many tuples.")]
+Procedural = Annotated[
+    bool, typer.Option("--procedural", help="Scenes from formulas alone, made in seconds.")
+]
+Size = Annotated[int, typer.Option(min=32, max=1024, help="Height and width.")]
+Seed = Annotated[int, typer.Option(min=0, help="Other seeds make other tuples.")]
+Samples = Annotated[int, typer.Option(min=1, help="Paths traced a pixel, at most.")]
+Workers = Annotated[int, typer.Option("-j", "--workers", min=1, help="Processes on this machine.")]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|ADDRESS",
+        help="Render on a Ray cluster instead; all its machines must see --out and the assets.",
+    ),
+]
+UsedLicence = Annotated[Licence, typer.Option(help="Which of the fetched assets to use.")]
+Split = Annotated[
+    WantedSplit, typer.Option(help="Whose meshes to use; all are shared out as 80, 10 and 10 %.")
+]
+Format = Annotated[ImageFormat, typer.Option(help="What the 8-bit layers are stored as.")]
+Quality = Annotated[int, typer.Option(min=1, max=100, help="Of jpg.")]
+LayerNames = Annotated[
+    str, typer.Option(metavar="NAMES", help=f"Only some of {','.join(ALL)}.", show_default=False)
+]
+Linear = Annotated[
+    bool, typer.Option("--linear", help="Also write linear masters, half-float EXR.")
+]
+Meshes = Annotated[Path | None, typer.Option(help="Your own folder of OBJ, PLY or GLB files.")]
+Hdris = Annotated[Path | None, typer.Option(help="Your own folder of HDR or EXR environment maps.")]
+Textures = Annotated[Path | None, typer.Option(help="Your own folder of PNG or JPEG textures.")]
+Cache = Annotated[Path | None, typer.Option(help="Where `unshine assets fetch` has put its files.")]
 
 
 def render(
     context: typer.Context,
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="A new folder, or one of a run to go on with.")
-    ],
-    count: Annotated[int, typer.Option("-n", min=1, help="How many tuples.")] = 64,
-    procedural: Annotated[
-        bool, typer.Option("--procedural", help="Scenes from formulas alone, made in seconds.")
-    ] = False,
-    size: Annotated[int, typer.Option(min=32, max=1024, help="Height and width.")] = 256,
-    seed: Annotated[int, typer.Option(min=0, help="Other seeds make other tuples.")] = 0,
-    samples: Annotated[int, typer.Option(min=1, help="Paths traced a pixel, at most.")] = SAMPLES,
-    workers: Annotated[
-        int, typer.Option("-j", "--workers", min=1, help="Processes on this machine.")
-    ] = 1,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|ADDRESS",
-            help="Render on a Ray cluster instead; all its machines must see --out and the assets.",
-        ),
-    ] = None,
-    licence: Annotated[
-        Literal["any", "cc0"], typer.Option(help="Which of the fetched assets to use.")
-    ] = "any",
-    split: Annotated[
-        Literal["all", "train", "validation", "test"],
-        typer.Option(help="Whose meshes to use; all are shared out as 80, 10 and 10 %."),
-    ] = "all",
-    format: Annotated[
-        Literal["png", "jpg"], typer.Option(help="What the 8-bit layers are stored as.")
-    ] = "png",
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of jpg.")] = 92,
-    layers: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Only some of i,a,s,r,d,d_tc,m.")
-    ] = None,
-    linear: Annotated[
-        bool, typer.Option("--linear", help="Also write linear masters, half-float EXR.")
-    ] = False,
-    meshes: Annotated[
-        Path | None, typer.Option(help="Your own folder of OBJ, PLY or GLB files.")
-    ] = None,
-    hdris: Annotated[
-        Path | None, typer.Option(help="Your own folder of HDR or EXR environment maps.")
-    ] = None,
-    textures: Annotated[
-        Path | None, typer.Option(help="Your own folder of PNG or JPEG textures.")
-    ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Where `unshine assets fetch` has put its files.")
-    ] = None,
+    out: Out,
+    count: Count = 64,
+    procedural: Procedural = False,
+    size: Size = RenderSettings.size,
+    seed: Seed = RenderSettings.seed,
+    samples: Samples = RenderSettings.samples,
+    workers: Workers = 1,
+    ray: Ray = None,
+    licence: UsedLicence = RenderSettings.licence,
+    split: Split = RenderSettings.split,
+    format: Format = RenderSettings.format,
+    quality: Quality = RenderSettings.quality,
+    layers: LayerNames = ",".join(ALL),
+    linear: Linear = False,
+    meshes: Meshes = None,
+    hdris: Hdris = None,
+    textures: Textures = None,
+    cache: Cache = None,
 ) -> None:
     """Make tuples of image, albedo, shading, residue, diffuse and tone-corrected truth.
 
@@ -81,44 +87,31 @@ def render(
     if procedural:
         _refuse(context, {"out", "count", "procedural", "size", "seed"})
         with needs("train"):
-            from unshine.synth.dataset import render_procedural
+            from unshine.synth.procedural_dataset import render_procedural
 
             render_procedural(out, count, size, seed)
         typer.echo(f"{count} tuples in {out}; look at {out / 'sheet.png'}")
         return
-    with needs("cluster" if ray else "render"):
-        from unshine.synth import assets, card
-        from unshine.synth import workers as workshop
-        from unshine.synth.dataset import LAYERS
-        from unshine.synth.traced import Settings, Sources, render_traced
+    settings = RenderSettings(
+        size, seed, samples, licence, split, format, quality, _chosen(layers), linear
+    )
+    _render_traced(out, count, settings, Sources(cache, meshes, hdris, textures), workers, ray)
 
-        names = (layers or ",".join(LAYERS)).split(",")
-        if unknown := [name for name in names if name not in LAYERS]:
-            raise typer.BadParameter(
-                f"there is no layer {unknown[0]!r}; choose from {', '.join(LAYERS)}.",
-                param_hint="--layers",
-            )
-        settings = Settings(
-            size=size,
-            seed=seed,
-            samples=samples,
-            licence=licence,
-            split=split,
-            format=format,
-            quality=quality,
-            layers=tuple(layer for layer in LAYERS if layer in names),
-            linear=linear,
-        )
-        run = (
-            partial(workshop.on_ray, address=ray)
-            if ray
-            else partial(workshop.local, workers=workers)
-        )
-        if not (cache or meshes or assets.fetched()) and find_spec("bpy"):
+
+def _render_traced(
+    out: Path, count: int, settings: RenderSettings, sources: Sources, workers: int, ray: str | None
+) -> None:
+    """Render; say what was made and where to look at it."""
+    start = time.monotonic()
+    with needs("cluster" if ray else "render"):
+        from unshine.synth import archives, assets, card
+        from unshine.synth.traced_dataset import render_traced
+        from unshine.synth.workers import local, on_ray
+
+        if not (sources.cache or sources.meshes or assets.read_index()) and find_spec("bpy"):
             typer.echo("Fetching objects, light and materials first: 140 MB, once.", err=True)
-            assets.fetch()
-        start = time.monotonic()
-        sources = Sources(cache, meshes, hdris, textures)
+            archives.fetch()
+        run = partial(on_ray, address=ray) if ray else partial(local, workers=workers)
         try:
             failed = render_traced(out, count, settings, sources, run, _watch)
         except KeyboardInterrupt:
@@ -133,6 +126,17 @@ def render(
         raise typer.Exit(1)
 
 
+def _chosen(layers: str) -> tuple[str, ...]:
+    """Read the names of layers; they come in SSHR's order."""
+    names = layers.split(",")
+    if unknown := [name for name in names if name not in ALL]:
+        raise typer.BadParameter(
+            f"there is no layer {unknown[0]!r}; choose from {', '.join(ALL)}.",
+            param_hint="--layers",
+        )
+    return tuple(layer for layer in ALL if layer in names)
+
+
 def _refuse(context: typer.Context, known: set[str]) -> None:
     """Refuse options that procedural scenes do not have."""
     for name in context.params:
@@ -141,7 +145,7 @@ def _refuse(context: typer.Context, known: set[str]) -> None:
             raise typer.BadParameter(f"--procedural goes without --{name}.")
 
 
-def _watch(outcomes: Iterable["Outcome"], before: int, count: int) -> Iterator["Outcome"]:
+def _watch(outcomes: Iterable[Outcome], before: int, count: int) -> Iterator[Outcome]:
     """Name failures, and show a bar with rate and time left on a terminal."""
     from rich.console import Console
     from rich.progress import (

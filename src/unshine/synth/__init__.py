@@ -1,4 +1,6 @@
-"""Where training tuples come from: `procedural` scenes, seen through a `camera`."""
+"""Where training tuples come from.
 
-SAMPLES = 144
-"""Paths that are traced a pixel, at most, unless told: 600 tuples an hour on two processors."""
+`procedural` scenes, seen through a `camera`, are made while a network trains, or stored by
+`procedural_dataset`; path-traced ones are stored by `traced_dataset`, which renders them with
+`blender` from `assets`. `layout` is how both lie on disk.
+"""

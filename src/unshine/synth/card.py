@@ -1,18 +1,19 @@
-"""What a dataset of path-traced tuples says about itself: card, statistics, contact sheet."""
+"""What a dataset of path-traced tuples says about itself: statistics, contact sheet, card."""
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from unshine import optics
-from unshine.synth.dataset import LAYERS, SHOWN, contact_sheet, file_name, picture, replace
-
-if TYPE_CHECKING:
-    from unshine.synth.traced import Settings, Sources
+from unshine.files import write_text, writing
+from unshine.layers import HIGHLIGHT_THRESHOLD, Layers
+from unshine.pixels import to_uint8
+from unshine.synth.job import RenderSettings, Sources
+from unshine.synth.layout import ALL, SHEET_TUPLES, contact_sheet, file_name
 
 CARD, SHEET, PLOTS = "DATASET.md", "sheet.jpg", "statistics.png"
 
@@ -28,36 +29,107 @@ _ABOUT = {
     "m": "mask of the objects",
 }
 
-Notes = list[dict[str, Any]]
+_CARD = """\
+# {name}
+
+{made}, {size} × {size} pixels, path traced with Blender's \
+Cycles from openly licensed meshes: photographs of shiny things and what they are made \
+of, I = A·S + R in linear light. Made by
+
+    {command}
+
+## Files
+
+`SSHR/<split>/<model>/<number>_<layer>.{format}`, 8-bit, gamma 2.2 (masks are PNG files):
+
+| layer | |
+|---|---|
+{layers}
+
+{free}{masters}\
+`*tuples.lst` name one tuple a line, as SSHR's lists do. `tuples.jsonl` says of each tuple \
+what is in it: meshes, materials, lights, camera, exposure, measurements. \
+`{sheet}` shows the first {shown}, `{plots}` the distributions. No mesh \
+is in two splits, whatever the dataset: a hash of its name decides.
+
+## Licence
+
+Of what is in the pictures: {licences}. `ATTRIBUTION.csv` names creator and \
+licence of everything used.
+
+## Statistics
+
+| | median | 5 % | 95 % |
+|---|---|---|---|
+{statistics}
+"""
+
+_FREE = """\
+Without pictures that show it, exposure is free: light is multiplied by `gain` (see \
+`tuples.jsonl`), so that the shading fits into 8 bits.
+
+"""
+
+_MASTERS = """\
+`..._{i,a,s,r,d}.exr` hold the same in linear light, unclipped, as half floats.
+
+"""
+
+Metadata = list[dict[str, Any]]
+"""The lines of ``tuples.jsonl``, in order."""
 
 
-def write(folder: Path, settings: "Settings", sources: "Sources", notes: Notes, count: int) -> None:
+def measure(shown: Layers[Any], light: Layers[Any]) -> dict[str, Any]:
+    """Measure a tuple: shares of its object's pixels, and display values in [0, 1].
+
+    Parameters
+    ----------
+    shown : Layers of arrays
+        Display values, (H, W, 3).
+    light : Layers of arrays
+        The same unclipped, linear; and the mask, (H, W).
+    """
+    inside = light.mask
+    largest = (shown.image - shown.diffuse).max(axis=2)[inside]
+    return {
+        "object": float(inside.mean()),
+        "highlight": float((largest > HIGHLIGHT_THRESHOLD).mean()),
+        "clipped": float((light.image.max(axis=2)[inside] >= 1).mean()),
+        "brightness": float(shown.image[inside].mean()),
+        "colour": [float(x) for x in shown.diffuse[inside].mean(axis=0)],
+    }
+
+
+def write(
+    folder: Path, settings: RenderSettings, sources: Sources, metadata: Metadata, count: int
+) -> None:
     """Write card, plots and sheet; the same tuples make the same bytes.
 
     Parameters
     ----------
     folder : Path
-    settings : Settings
+    settings : RenderSettings
     sources : Sources
-    notes : list of dict
-        The lines of ``tuples.jsonl``, in order.
+    metadata : list of dict
     count : int
         How many tuples were asked for.
     """
-    shown = [_thumbnail(folder, note["stem"], settings) for note in notes[:SHOWN]]
-    _save(contact_sheet(shown, columns=8), folder / SHEET)
-    _plot(notes, folder / PLOTS)
-    replace(folder / CARD, _card(folder.name, settings, sources, notes, count))
+    shown = [_thumbnail(folder, one["stem"], settings) for one in metadata[:SHEET_TUPLES]]
+    with writing(folder / SHEET, overwrite=True) as path:
+        contact_sheet(shown, columns=8).save(path, format="JPEG", quality=85)
+    with writing(folder / PLOTS, overwrite=True) as path:
+        _plot(metadata, path)
+    write_text(folder / CARD, _card(folder.name, settings, sources, metadata, count))
 
 
-def command(name: str, settings: "Settings", sources: "Sources", count: int) -> str:
+def command(name: str, settings: RenderSettings, sources: Sources, count: int) -> str:
     """Return the command that makes the dataset again."""
     words = ["unshine", "render", "-n", str(count), "-o", name, "--size", str(settings.size)]
     words += ["--seed", str(settings.seed), "--samples", str(settings.samples)]
     words += ["--licence", settings.licence, "--split", settings.split]
     if settings.format == "jpg":
         words += ["--format", "jpg", "--quality", str(settings.quality)]
-    if settings.layers != LAYERS:
+    if settings.layers != ALL:
         words += ["--layers", ",".join(settings.layers)]
     if settings.linear:
         words.append("--linear")
@@ -67,95 +139,71 @@ def command(name: str, settings: "Settings", sources: "Sources", count: int) -> 
     return shlex.join(words)
 
 
-def _card(name: str, settings: "Settings", sources: "Sources", notes: Notes, count: int) -> str:
-    splits = [note["split"] for note in notes]
+def _card(
+    name: str, settings: RenderSettings, sources: Sources, metadata: Metadata, count: int
+) -> str:
+    splits = [one["split"] for one in metadata]
+    purposes = {"train": "training", "validation": "validation", "test": "tests"}
     counts = ", ".join(
-        f"{splits.count(split)} for {words}"
-        for split, words in (("train", "training"), ("validation", "validation"), ("test", "tests"))
+        f"{splits.count(split)} for {purpose}"
+        for split, purpose in purposes.items()
         if split in splits
     )
-    licences = sorted({licence for note in notes for licence in note["licence"]})
-    made = f"{len(notes)} tuples ({counts})"
-    failed = f"; {count - len(notes)} of {count} could not be rendered" * (count > len(notes))
-    lines = [
-        f"# {name}",
-        "",
-        f"{made}{failed}, {settings.size} × {settings.size} pixels, path traced with Blender's"
-        " Cycles from openly licensed meshes: photographs of shiny things and what they are made"
-        " of, I = A·S + R in linear light. Made by",
-        "",
-        f"    {command(name, settings, sources, count)}",
-        "",
-        "## Files",
-        "",
-        f"`SSHR/<split>/<model>/<number>_<layer>.{settings.format}`, 8-bit, gamma 2.2 (masks are"
-        " PNG files):",
-        "",
-        "| layer | |",
-        "|---|---|",
-        *(f"| `{layer}` | {_ABOUT[layer]} |" for layer in settings.layers),
-        "",
-    ]
-    if not settings.exposed:
-        lines += [
-            "Without pictures that show it, exposure is free: light is multiplied by `gain` (see"
-            " `tuples.jsonl`), so that the shading fits into 8 bits.",
-            "",
-        ]
-    if settings.linear:
-        lines += [
-            "`..._{i,a,s,r,d}.exr` hold the same in linear light, unclipped, as half floats.",
-            "",
-        ]
-    lines += [
-        "`*tuples.lst` name one tuple a line, as SSHR's lists do. `tuples.jsonl` says of each tuple"
-        " what is in it: meshes, materials, lights, camera, exposure, measurements."
-        f" `{SHEET}` shows the first {min(SHOWN, len(notes))}, `{PLOTS}` the distributions. No mesh"
-        " is in two splits, whatever the dataset: a hash of its name decides.",
-        "",
-        "## Licence",
-        "",
-        f"Of what is in the pictures: {', '.join(licences)}. `ATTRIBUTION.csv` names creator and"
-        " licence of everything used.",
-        "",
-        "## Statistics",
-        "",
-        "| | median | 5 % | 95 % |",
-        "|---|---|---|---|",
-    ]
+    made = f"{len(metadata)} tuples ({counts})"
+    if count > len(metadata):
+        made += f"; {count - len(metadata)} of {count} could not be rendered"
+    return _CARD.format(
+        name=name,
+        made=made,
+        size=settings.size,
+        command=command(name, settings, sources, count),
+        format=settings.format,
+        layers="\n".join(f"| `{layer}` | {_ABOUT[layer]} |" for layer in settings.layers),
+        free="" if settings.exposed else _FREE,
+        masters=_MASTERS if settings.linear else "",
+        sheet=SHEET,
+        shown=min(SHEET_TUPLES, len(metadata)),
+        plots=PLOTS,
+        licences=", ".join(sorted({licence for one in metadata for licence in one["licence"]})),
+        statistics="\n".join(_statistics(metadata)),
+    )
+
+
+def _statistics(metadata: Metadata) -> list[str]:
+    """Rows of the card's last table."""
+    rows = []
     for key, words in (
         ("object", "share of the picture that the objects cover"),
         ("highlight", "share of the objects with a visible highlight"),
         ("clipped", "share of the objects that is clipped"),
         ("brightness", "mean display value of the objects"),
     ):
-        low, middle, high = np.percentile(_column(notes, key), (5, 50, 95))
-        lines.append(f"| {words} | {middle:.3f} | {low:.3f} | {high:.3f} |")
-    return "\n".join(lines) + "\n"
+        low, middle, high = np.percentile(_column(metadata, key), (5, 50, 95))
+        rows.append(f"| {words} | {middle:.3f} | {low:.3f} | {high:.3f} |")
+    return rows
 
 
-def _column(notes: Notes, key: str) -> NDArray[np.float64]:
-    return np.array([note["statistics"][key] for note in notes], np.float64)
+def _column(metadata: Metadata, key: str) -> NDArray[np.float64]:
+    return np.array([one["statistics"][key] for one in metadata], np.float64)
 
 
-def _thumbnail(folder: Path, stem: str, settings: "Settings") -> Image.Image:
-    """Reduce a tuple's picture, or what its other layers add up to."""
+def _thumbnail(folder: Path, stem: str, settings: RenderSettings) -> Image.Image:
+    """Reduce a tuple's image, or what its other layers add up to."""
 
     def layer(name: str) -> NDArray[np.float32]:
         with Image.open(folder / file_name(stem, name, settings.format)) as file:
             return np.asarray(file.convert("RGB"), np.float32) / 255
 
-    if "i" in settings.layers:
-        one = picture(layer("i"))
-    elif {"a", "s", "r"} <= set(settings.layers):
+    if "i" not in settings.layers and {"a", "s", "r"} <= set(settings.layers):
         light = optics.compose(*(optics.decode(layer(name)) for name in ("a", "s", "r")))
-        one = picture(optics.encode(optics.clip(light)))
+        display = optics.encode(optics.clip(light))
     else:
-        one = picture(layer(settings.layers[0]))
-    return one.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+        display = layer("i" if "i" in settings.layers else settings.layers[0])
+    image = Image.fromarray(to_uint8(display))
+    return image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
 
 
-def _plot(notes: Notes, path: Path) -> None:
+def _plot(metadata: Metadata, path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), layout="constrained")
@@ -170,22 +218,14 @@ def _plot(notes: Notes, path: Path) -> None:
         ),
         strict=False,
     ):
-        axis.hist(_column(notes, key), bins=np.linspace(0, 1, 26), color="0.4")
+        axis.hist(_column(metadata, key), bins=np.linspace(0, 1, 26), color="0.4")
         axis.set(title=title, xlim=(0, 1))
-    colours = np.array([note["statistics"]["colour"] for note in notes])
+    colours = np.array([one["statistics"]["colour"] for one in metadata])
     red, green, blue = colours.T
     axes[4].scatter(red - green, (red + green) / 2 - blue, s=9, c=colours.clip(0, 1))
     axes[4].set(title="diffuse colour of object", xlabel="red − green", ylabel="yellow − blue")
     axes[4].set_facecolor("0.85")
-    axes[5].hist(np.log2([note["exposure"] for note in notes]), bins=25, color="0.4")
+    axes[5].hist(np.log2([one["exposure"] for one in metadata]), bins=25, color="0.4")
     axes[5].set(title="exposure, stops")
-    new = path.with_suffix(".new")
     # Without the version of Matplotlib, which has no say in the pixels.
-    figure.savefig(new, format="png", dpi=100, metadata={"Software": None})
-    new.replace(path)
-
-
-def _save(sheet: Image.Image, path: Path) -> None:
-    new = path.with_suffix(".new")
-    sheet.save(new, format="JPEG", quality=85)
-    new.replace(path)
+    figure.savefig(path, format="png", dpi=100, metadata={"Software": None})

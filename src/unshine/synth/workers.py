@@ -1,4 +1,4 @@
-"""Who makes the tuples: processes on this machine, or a Ray cluster.
+"""The workers that render a dataset: processes on this machine, or a Ray cluster.
 
 Both are given a job and the numbers of tuples, and yield what became of each, in any order. A crash
 (a broken mesh may bring Blender down) ends a process, not the run: the tuple is tried once more,
@@ -16,7 +16,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from unshine.errors import UnshineError
-from unshine.synth.traced import Job, Outcome, make
+from unshine.synth.job import Outcome, RenderJob
+from unshine.synth.traced_tuple import make
 
 ATTEMPTS = 2
 """How often a tuple may crash its process. The first time may have been bad luck with memory."""
@@ -25,12 +26,12 @@ TIME_LIMIT = 900
 """Seconds after which a tuple of 256 by 256 pixels counts as hanging."""
 
 
-def local(job: Job, indices: list[int], workers: int = 1) -> Iterator[Outcome]:
+def local(job: RenderJob, indices: list[int], workers: int = 1) -> Iterator[Outcome]:
     """Share tuples out among processes; several render with one thread each.
 
     Parameters
     ----------
-    job : Job
+    job : RenderJob
     indices : list of int
     workers : int
         How many processes; a single one uses all processors.
@@ -61,14 +62,14 @@ def local(job: Job, indices: list[int], workers: int = 1) -> Iterator[Outcome]:
             worker.process.kill()
 
 
-def on_ray(job: Job, indices: list[int], address: str = "auto") -> Iterator[Outcome]:
+def on_ray(job: RenderJob, indices: list[int], address: str = "auto") -> Iterator[Outcome]:
     """Share tuples out among the processors of a Ray cluster.
 
     The job's folder must be one that all machines of the cluster share.
 
     Parameters
     ----------
-    job : Job
+    job : RenderJob
     indices : list of int
     address : str
         As for `ray.init`: "auto" is the cluster of this machine, "local" makes a new one.
@@ -116,7 +117,7 @@ class _Worker:
     attempt: int = 0
 
 
-def _start(job: Job) -> _Worker:
+def _start(job: RenderJob) -> _Worker:
     # Not forked: neither Blender nor the threads of NumPy survive that.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -136,7 +137,7 @@ def _hand_out(worker: _Worker, todo: list[tuple[int, int]], busy: dict[Any, _Wor
         worker.connection.send(worker.index)
 
 
-def _serve(job: Job, connection: Connection) -> None:
+def _serve(job: RenderJob, connection: Connection) -> None:
     """Make tuples until the other end has no more numbers: what a process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
     try:
@@ -146,7 +147,7 @@ def _serve(job: Job, connection: Connection) -> None:
         os._exit(0)  # Blender takes its time to tidy up, and may crash
 
 
-def _task(job: Job, index: int) -> Outcome:
+def _task(job: RenderJob, index: int) -> Outcome:
     """Make a tuple; end the process if that takes too long, whatever it is doing."""
     # Where Blender is loaded already, its search path, which workers inherit, has another bpy.
     sys.path[:] = [path for path in sys.path if f"{os.sep}bpy{os.sep}" not in path]

@@ -19,12 +19,16 @@ from PIL import Image
 from unshine import optics
 from unshine.data import item, sshr
 from unshine.errors import UnshineError
-from unshine.synth import traced, workers
-from unshine.synth.assets import load
-from unshine.synth.dataset import LAYERS
-from unshine.synth.traced import Settings, Sources, render_traced, split_of
+from unshine.layers import SUFFIX
+from unshine.synth import splits, traced_tuple, workers
+from unshine.synth.assets import fingerprint, load
+from unshine.synth.job import RenderJob, RenderSettings, Sources
+from unshine.synth.layout import ALL
+from unshine.synth.splits import split_of
+from unshine.synth.traced_dataset import render_traced
+from unshine.synth.traced_tuple import MASTERS
 
-SMALL = Settings(size=32, seed=5)
+SMALL = RenderSettings(size=32, seed=5)
 
 
 @pytest.fixture
@@ -57,7 +61,7 @@ def make(folder: Path, count: int, sources: Sources, settings=SMALL, workers_cou
 
 
 def in_this_process(job, indices):
-    return (traced.make(job, index) for index in indices)
+    return (traced_tuple.make(job, index) for index in indices)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -72,10 +76,10 @@ def lines(path: Path) -> list[dict]:
 def test_a_dataset_is_complete_and_sshrs_reader_reads_it(tmp_path: Path, sources: Sources):
     folder = tmp_path / "set"
     assert make(folder, 40, sources) == {}
-    notes = lines(folder / "tuples.jsonl")
-    assert [note["index"] for note in notes] == list(range(40))
+    tuples = lines(folder / "tuples.jsonl")
+    assert [made["index"] for made in tuples] == list(range(40))
     for split in ("train", "validation", "test"):
-        expected = [note["stem"] for note in notes if note["split"] == split]
+        expected = [made["stem"] for made in tuples if made["split"] == split]
         assert expected, "40 tuples reach all splits"
         for count in (7, 4):
             entries = sshr.find(folder / f"{split}_{count}_tuples.lst")
@@ -86,9 +90,9 @@ def test_a_dataset_is_complete_and_sshrs_reader_reads_it(tmp_path: Path, sources
                 assert example.tone_corrected is not None
     names = {path.name for path in folder.iterdir()}
     assert {"ATTRIBUTION.csv", "DATASET.md", "sheet.jpg", "statistics.png"} < names
-    assert not any(name.startswith(".") or name.endswith(".new") for name in names)
+    assert not any(name.startswith(".") for name in names)
     rows = list(csv.DictReader((folder / "ATTRIBUTION.csv").open()))
-    used = {name for note in notes for name in note["meshes"]}
+    used = {name for made in tuples for name in made["meshes"]}
     assert {row["name"] for row in rows if row["kind"] == "meshes"} == used
     with Image.open(folder / "sheet.jpg") as sheet:
         assert sheet.size == (8 * 128, 5 * 128)
@@ -101,9 +105,9 @@ def test_a_dataset_is_complete_and_sshrs_reader_reads_it(tmp_path: Path, sources
 def test_no_mesh_is_in_two_splits(tmp_path: Path, sources: Sources):
     make(tmp_path / "set", 60, sources)
     meshes: dict[str, set[str]] = {}
-    for note in lines(tmp_path / "set" / "tuples.jsonl"):
-        meshes.setdefault(note["split"], set()).update(note["meshes"])
-        assert {split_of(mesh) for mesh in note["meshes"]} == {note["split"]}
+    for made in lines(tmp_path / "set" / "tuples.jsonl"):
+        meshes.setdefault(made["split"], set()).update(made["meshes"])
+        assert {split_of(mesh) for mesh in made["meshes"]} == {made["split"]}
     assert len(meshes) == 3
 
 
@@ -112,14 +116,14 @@ def test_the_split_of_a_mesh_never_changes():
     names = ("chair", "Blender/lamp 3", "kühlschrank")
     assert [split_of(name) for name in names] == ["train", "train", "test"]
     shares = [split_of(f"mesh {number}") for number in range(4000)]
-    for split, share in traced.SPLITS.items():
+    for split, share in splits.SHARES.items():
         assert abs(shares.count(split) / 4000 - share) < 0.02
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_one_split_alone(tmp_path: Path, sources: Sources, split):
-    make(tmp_path / "set", 6, sources, Settings(size=32, split=split))
-    assert {note["split"] for note in lines(tmp_path / "set" / "tuples.jsonl")} == {split}
+    make(tmp_path / "set", 6, sources, RenderSettings(size=32, split=split))
+    assert {made["split"] for made in lines(tmp_path / "set" / "tuples.jsonl")} == {split}
     assert {path.name for path in tmp_path.glob("set/*.lst")} == {
         f"{split}_7_tuples.lst",
         f"{split}_4_tuples.lst",
@@ -129,8 +133,8 @@ def test_one_split_alone(tmp_path: Path, sources: Sources, split):
 def test_files_obey_the_physics_where_nothing_is_clipped(tmp_path: Path, sources: Sources):
     folder = tmp_path / "set"
     make(folder, 3, sources)
-    for note in lines(folder / "tuples.jsonl"):
-        files = {layer: item.read_image(folder / f"{note['stem']}_{layer}.png") for layer in LAYERS}
+    for made in lines(folder / "tuples.jsonl"):
+        files = {layer: item.read_image(folder / f"{made['stem']}_{layer}.png") for layer in ALL}
         i, a, s, r, d = (optics.decode(files[layer]) for layer in ("i", "a", "s", "r", "d"))
         unclipped = (i < 1) & (s < 1)
         assert unclipped.mean() > 0.2
@@ -141,12 +145,12 @@ def test_files_obey_the_physics_where_nothing_is_clipped(tmp_path: Path, sources
         assert files["m"].mean() == pytest.approx((28 / 32) ** 2)
         # Clipping aside, albedo has kept its values but for one factor.
         assert a.max() <= 1
-        assert note["albedo_scale"] > 1
+        assert made["albedo_scale"] > 1
 
 
 def test_a_pack_has_the_layers_asked_for_and_is_read_for_training(tmp_path: Path, sources: Sources):
     folder = tmp_path / "pack"
-    settings = Settings(
+    settings = RenderSettings(
         size=32, split="train", format="jpg", quality=95, layers=("a", "s", "r", "m")
     )
     make(folder, 3, sources, settings)
@@ -171,7 +175,7 @@ def test_one_worker_two_workers_and_none_make_the_same_bytes(tmp_path: Path, sou
         folder = tmp_path / str(count) / "set"
         make(folder, 6, sources, workers_count=count)
         made.append(contents(folder))
-    assert len(made[0]) > 6 * len(LAYERS)
+    assert len(made[0]) > 6 * len(ALL)
     assert made[0] == made[1] == made[2]
 
 
@@ -181,10 +185,10 @@ def test_a_dataset_may_grow_but_not_shrink_or_change(tmp_path: Path, sources: So
     make(folder, 7, sources)
     make(whole, 7, sources)
     assert contents(folder) == contents(whole)
-    with pytest.raises(UnshineError, match="-n must be at least 7"):
+    with pytest.raises(UnshineError, match="there must be at least 7"):
         make(folder, 3, sources)
     with pytest.raises(UnshineError, match=r"begun with seed 5, not 6.*another folder"):
-        make(folder, 7, sources, Settings(size=32, seed=6))
+        make(folder, 7, sources, RenderSettings(size=32, seed=6))
     (sources.meshes / "new.obj").write_text("v 0 0 0\n")
     with pytest.raises(UnshineError, match="begun with assets"):
         make(folder, 7, sources)
@@ -207,9 +211,9 @@ def test_a_crash_costs_one_tuple(tmp_path: Path, sources: Sources, monkeypatch, 
     assert failed == {
         2: "the renderer crashed (SIGSEGV)",
         4: "this mesh is bent",
-        5: "No object is in the picture.",
+        5: "No object is in the image.",
     }
-    assert [note["index"] for note in lines(folder / "tuples.jsonl")] == [0, 1, 3, 6]
+    assert [made["index"] for made in lines(folder / "tuples.jsonl")] == [0, 1, 3, 6]
     assert [line["index"] for line in lines(folder / "failed.jsonl")] == [2, 4, 5]
     assert "3 of 7 could not be rendered" in (folder / "DATASET.md").read_text()
     # What failed for another reason than itself is made by running again.
@@ -222,8 +226,8 @@ def test_a_crash_costs_one_tuple(tmp_path: Path, sources: Sources, monkeypatch, 
 def test_a_scene_that_cannot_be_used_is_drawn_again(tmp_path: Path, sources: Sources, monkeypatch):
     monkeypatch.setenv("STANDIN", "unlucky=1")
     assert make(tmp_path / "set", 3, sources) == {}
-    discarded = [note["discarded"] for note in lines(tmp_path / "set" / "tuples.jsonl")]
-    assert discarded == [[], ["OSError: a picture of the mesh is missing"], []]
+    discarded = [made["discarded"] for made in lines(tmp_path / "set" / "tuples.jsonl")]
+    assert discarded == [[], ["OSError: an image of the mesh is missing"], []]
 
 
 @pytest.mark.skipif(not hasattr(signal, "alarm"), reason="this system has no alarm")
@@ -232,7 +236,7 @@ def test_a_tuple_that_hangs_is_given_up(tmp_path: Path, sources: Sources, monkey
 
     monkeypatch.setenv("STANDIN", "sleep=60")
     assets = load(sources.cache, "any", sources.meshes, sources.hdris)
-    job = traced.Job(tmp_path, SMALL, sources, traced.fingerprint(assets), standin.render)
+    job = RenderJob(tmp_path, SMALL, sources, fingerprint(assets), standin.render)
     program = (
         "import pickle, sys; from unshine.synth import workers; workers.TIME_LIMIT = 1;"
         "workers._task(pickle.load(sys.stdin.buffer), 0)"
@@ -248,11 +252,12 @@ from functools import partial
 from pathlib import Path
 import standin
 from unshine.synth import workers
-from unshine.synth.traced import Settings, Sources, render_traced
+from unshine.synth.job import RenderSettings, Sources
+from unshine.synth.traced_dataset import render_traced
 if __name__ == "__main__":
     here = Path(sys.argv[1])
     sources = Sources(here / "cache", here / "meshes", here / "hdris")
-    render_traced(here / "killed" / "set", 40, Settings(size=32, seed=5), sources,
+    render_traced(here / "killed" / "set", 40, RenderSettings(size=32, seed=5), sources,
                   partial(workers.local, workers=2), renderer=standin.render)
 """
 
@@ -287,22 +292,22 @@ def test_killed_between_any_two_writes_it_goes_on(tmp_path: Path, sources: Sourc
     class Killed(BaseException):
         pass
 
-    rename = Path.replace
+    rename = os.replace
     stops = 0
     for stop in range(1, 200, 3):
         calls = 0
 
-        def counted(self, target, stop=stop):
+        def counted(source, target, stop=stop):
             nonlocal calls
             calls += 1
             if calls == stop:
                 raise Killed
-            return rename(self, target)
+            return rename(source, target)
 
         folder = tmp_path / "stopped" / "set"
         shutil.rmtree(folder, ignore_errors=True)
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "replace", counted)
+            patch.setattr(os, "replace", counted)
             try:
                 make(folder, 2, sources)
             except Killed:
@@ -311,7 +316,7 @@ def test_killed_between_any_two_writes_it_goes_on(tmp_path: Path, sources: Sourc
                 break
         make(folder, 2, sources)
         assert contents(folder) == expected, f"stopped at renaming {stop}"
-    assert 3 * stops > 2 * len(LAYERS) + 6
+    assert 3 * stops > 2 * len(ALL) + 6
 
 
 def test_a_full_disk_is_said_before_it_happens(tmp_path: Path, sources: Sources, monkeypatch):
@@ -325,7 +330,7 @@ def test_a_disk_that_fills_up_stops_the_run(tmp_path: Path, sources: Sources, mo
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(traced, "_write", full)
+    monkeypatch.setattr(traced_tuple, "_write", full)
     with pytest.raises(UnshineError, match="No space left"):
         make(tmp_path / "set", 9, sources)
 
@@ -333,8 +338,8 @@ def test_a_disk_that_fills_up_stops_the_run(tmp_path: Path, sources: Sources, mo
 def test_workers_refuse_other_assets(tmp_path: Path, sources: Sources):
     import standin
 
-    job = traced.Job(tmp_path, SMALL, sources, "0123", standin.render)
-    outcome = traced.make(job, 0)
+    job = RenderJob(tmp_path, SMALL, sources, "0123", standin.render)
+    outcome = traced_tuple.make(job, 0)
     assert outcome.stop
     assert "other assets" in outcome.error
 
@@ -342,22 +347,22 @@ def test_workers_refuse_other_assets(tmp_path: Path, sources: Sources):
 def test_masters_are_half_floats_that_add_up(tmp_path: Path, sources: Sources):
     bpy = pytest.importorskip("bpy", reason="Blender writes the EXR files")
     folder = tmp_path / "set"
-    make(folder, 2, sources, Settings(size=32, linear=True), workers_count=1)
-    for note in lines(folder / "tuples.jsonl"):
+    make(folder, 2, sources, RenderSettings(size=32, linear=True), workers_count=1)
+    for made in lines(folder / "tuples.jsonl"):
         light = {}
-        for layer in traced.MASTERS:
-            image = bpy.data.images.load(str(folder / f"{note['stem']}_{layer}.exr"))
+        for layer in (SUFFIX[name] for name in MASTERS):
+            image = bpy.data.images.load(str(folder / f"{made['stem']}_{layer}.exr"))
             image.colorspace_settings.name = "Non-Color"
             pixels = np.empty(32 * 32 * 4, np.float32)
             image.pixels.foreach_get(pixels)
             light[layer] = pixels.reshape(32, 32, 4)[::-1, :, :3]
             bpy.data.images.remove(image)
             assert (light[layer] == light[layer].astype(np.float16)).all()
-        i, a, s, r, d = (light[layer] for layer in traced.MASTERS)
+        i, a, s, r, d = (light[SUFFIX[name]] for name in MASTERS)
         assert i.max() > 2, "not clipped"
         assert (np.abs(a * s + r - i) <= 5e-4 * np.maximum(i, 1)).all()
         assert (np.abs(a * s - d) <= 5e-4 * np.maximum(d, 1)).all()
-        files = item.read_image(folder / f"{note['stem']}_i.png")
+        files = item.read_image(folder / f"{made['stem']}_i.png")
         assert np.abs(optics.encode(i.clip(0, 1)) - files).max() < 1 / 250
 
 

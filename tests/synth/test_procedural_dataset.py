@@ -1,4 +1,4 @@
-"""The dataset on disk."""
+"""Procedural tuples on disk."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from PIL import Image
 
 from unshine import optics
 from unshine.errors import UnshineError
-from unshine.synth.dataset import LAYERS, render_procedural
+from unshine.synth.layout import ALL
+from unshine.synth.procedural_dataset import render_procedural
 
 
 def load(folder, name):
@@ -18,7 +19,7 @@ def test_a_dataset_is_listed_whole_and_obeys_the_physics(tmp_path):
     render_procedural(folder, 10, size=48)
     rows = [line.split() for line in (folder / "train_7_tuples.lst").read_text().splitlines()]
     assert len(rows) == 10
-    assert all(len(row) == len(LAYERS) for row in rows)
+    assert all(len(row) == len(ALL) for row in rows)
     assert len((folder / "train_4_tuples.lst").read_text().splitlines()) == 10
     errors = []
     for row in rows:

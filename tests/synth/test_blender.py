@@ -14,7 +14,11 @@ must_render = os.environ.get("CI") == "true" and sys.version_info[:2] == (3, 11)
 if importlib.util.find_spec("bpy") is None and not must_render:
     pytest.skip("Rendering needs bpy, for Python 3.11 alone.", allow_module_level=True)
 
-from unshine.synth import cycles  # noqa: E402
+from unshine.synth.blender import render_tuple  # noqa: E402
+from unshine.synth.blender.meshes import import_mesh  # noqa: E402
+from unshine.synth.blender.passes import render_passes  # noqa: E402
+from unshine.synth.blender.scene import build_scene  # noqa: E402
+from unshine.synth.blender.session import blender_session  # noqa: E402
 
 SIZE, SAMPLES = 64, 16
 
@@ -78,68 +82,70 @@ def assets(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tuples(assets):
-    return [cycles.render(assets, 3, index, SIZE, SAMPLES) for index in range(3)]
+    return [render_tuple(assets, 3, index, SIZE, SAMPLES) for index in range(3)]
 
 
 def test_light_adds_up(tuples):
-    for made in tuples:
-        assert made.image.shape == (SIZE, SIZE, 3)
-        assert made.image.dtype == made.shading.dtype == np.float32
-        assert all(np.isfinite(light).all() for light in made[:5])
-        assert np.abs(made.albedo * made.shading + made.specular - made.image).max() < 1e-3
-        assert np.abs(made.albedo * made.shading - made.diffuse).max() < 1e-3
-        assert made.specular.min() >= 0
-        assert 0 <= made.albedo.min() <= made.albedo.max() <= 1
-        assert 0.005 < made.mask.mean() < 1
-        assert made.diffuse[made.mask].mean() > 0.005
+    for light, _ in tuples:
+        assert light.image.shape == (SIZE, SIZE, 3)
+        assert light.image.dtype == light.shading.dtype == np.float32
+        assert all(np.isfinite(layer).all() for layer in light.given().values())
+        assert np.abs(light.albedo * light.shading + light.specular - light.image).max() < 1e-3
+        assert np.abs(light.albedo * light.shading - light.diffuse).max() < 1e-3
+        assert light.specular.min() >= 0
+        assert 0 <= light.albedo.min() <= light.albedo.max() <= 1
+        assert 0.005 < light.mask.mean() < 1
+        assert light.diffuse[light.mask].mean() > 0.005
 
 
-def test_the_facts_are_json_and_name_all_assets(tuples, assets):
+def test_the_parameters_are_json_and_name_all_assets(tuples, assets):
     known = {asset.name for kind in vars(assets).values() for asset in kind}
     for made in tuples:
-        facts = json.loads(json.dumps(made.facts))
-        assert facts["meshes"] and set(facts["meshes"]) <= set(facts["assets"]) <= known
+        parameters = json.loads(json.dumps(made.parameters.as_dict()))
+        assert parameters["meshes"]
+        assert set(parameters["meshes"]) <= set(parameters["assets"]) <= known
+        assert ("hdri" in parameters["lights"]) == ("ambient" not in parameters["lights"])
 
 
 def test_same_seed_same_light_whatever_came_before(tuples, assets):
-    again = cycles.render(assets, 3, 0, SIZE, SAMPLES)
-    for light, same in zip(tuples[0][:6], again[:6], strict=True):
-        assert np.array_equal(light, same)
-    assert again.facts == tuples[0].facts
-    assert not np.array_equal(tuples[0].image, tuples[1].image)
+    again = render_tuple(assets, 3, 0, SIZE, SAMPLES)
+    for name, layer in again.light.given().items():
+        assert np.array_equal(getattr(tuples[0].light, name), layer)
+    assert again.parameters == tuples[0].parameters
+    assert not np.array_equal(tuples[0].light.image, tuples[1].light.image)
 
 
 def drawn(assets, wanted):
     """The first index whose scene is as wanted; building scenes is quick."""
     for index in range(200):
-        with cycles.quiet_blender() as bpy:
-            scene = cycles.build(bpy, assets, np.random.default_rng([0, index]))
-        if wanted(scene):
+        with blender_session() as bpy:
+            parameters, _ = build_scene(bpy, assets, np.random.default_rng([0, index]))
+        if wanted(parameters):
             return index
     raise AssertionError("no such scene in 200")
 
 
 def test_a_matte_scene_has_no_residue(assets):
     index = drawn(assets, lambda scene: scene.matte)
-    with cycles.quiet_blender() as bpy:
-        cycles.build(bpy, assets, np.random.default_rng([0, index]))
-        traced = cycles.trace(bpy, SIZE, 4, seed=0)
+    with blender_session() as bpy:
+        build_scene(bpy, assets, np.random.default_rng([0, index]))
+        traced = render_passes(bpy, SIZE, 4, seed=0)
     # The materials themselves are without gloss, before anything is set to zero.
     assert traced["gloss"].max() < 1e-3
-    assert cycles.render(assets, 0, index, SIZE, 4).specular.max() < 1e-3
+    assert render_tuple(assets, 0, index, SIZE, 4).light.specular.max() < 1e-3
 
 
 def test_metal_keeps_a_diffuse_term(assets):
-    index = drawn(assets, lambda scene: scene.metals and len(scene.facts["meshes"]) == 1)
-    made = cycles.render(assets, 0, index, SIZE, SAMPLES)
-    assert made.diffuse[made.mask].mean() > 0.1 * made.image[made.mask].mean()
-    assert made.specular[made.mask].max() > 0.01
+    index = drawn(assets, lambda scene: scene.materials[0].metal and len(scene.meshes) == 1)
+    light, _ = render_tuple(assets, 0, index, SIZE, SAMPLES)
+    assert light.diffuse[light.mask].mean() > 0.1 * light.image[light.mask].mean()
+    assert light.specular[light.mask].max() > 0.01
 
 
-def test_cycles_own_picture_is_the_sum_of_the_passes(assets):
-    with cycles.quiet_blender() as bpy:
-        cycles.build(bpy, assets, np.random.default_rng([3, 0]))
-        passes = cycles.trace(bpy, SIZE, 4, seed=0, denoise=False)
+def test_cycles_own_image_is_the_sum_of_the_passes(assets):
+    with blender_session() as bpy:
+        build_scene(bpy, assets, np.random.default_rng([3, 0]))
+        passes = render_passes(bpy, SIZE, 4, seed=0, denoise=False)
     summed = passes["diffuse"] + passes["gloss"] + passes["behind"]
     assert np.allclose(summed, passes["combined"], atol=1e-3, rtol=1e-3)
 
@@ -149,7 +155,7 @@ def test_a_broken_mesh_is_named(tmp_path, assets):
     path.write_text("v 0 0 0\n")
     broken = Assets((Mesh("empty.obj", path, UNSTATED, ""),), assets.hdris, (), ())
     with pytest.raises(UnshineError, match=r"empty\.obj"):
-        cycles.render(broken, 0, 0, SIZE, 1)
+        render_tuple(broken, 0, 0, SIZE, 1)
 
 
 def test_faces_that_coincide_are_joined_alike_every_time(tmp_path):
@@ -160,8 +166,8 @@ def test_faces_that_coincide_are_joined_alike_every_time(tmp_path):
     lines += ["f " + " ".join(map(str, face)) for face in faces]
     lines += ["f " + " ".join(map(str, reversed(face))) for face in faces]
     path.write_text("\n".join(lines))
-    with cycles.quiet_blender() as bpy:
-        data = cycles._import(bpy, Mesh("sheet", path, UNSTATED, "")).data
+    with blender_session() as bpy:
+        data = import_mesh(bpy, Mesh("sheet", path, UNSTATED, "")).data
         assert len(data.polygons) == len(faces)
         # The last of each; OBJ files have y upwards, so that these face along it.
         assert all(face.normal.y > 0.99 for face in data.polygons)
@@ -173,8 +179,9 @@ def test_textures_are_projected_where_there_are_no_coordinates(tmp_path, assets)
     path = tmp_path / "red.png"
     Image.new("RGB", (32, 32), (255, 0, 0)).save(path)
     red = Assets(assets.meshes, assets.hdris, (Texture("red", path, UNSTATED, ""),), ())
-    looks = lambda scene: [m["look"] for m in scene.facts["materials"]]  # noqa: E731
-    index = drawn(red, lambda s: looks(s)[0] == "textured" and len(s.facts["meshes"]) == 1)
-    made = cycles.render(red, 0, index, SIZE, 4)
-    albedo = np.median(made.albedo[made.mask], 0)
+    index = drawn(
+        red, lambda scene: scene.materials[0].look == "textured" and len(scene.meshes) == 1
+    )
+    light, _ = render_tuple(red, 0, index, SIZE, 4)
+    albedo = np.median(light.albedo[light.mask], 0)
     assert albedo[0] > 0.9 and albedo[1:].max() < 0.1
