@@ -65,7 +65,7 @@ def add_lights(
     centre = (points.min(0) + points.max(0)) / 2
     reach = float(np.linalg.norm(points - centre, axis=1).max())
     lamps = tuple(_add_lamp(bpy, centre, reach, azimuth, rng) for _ in range(count))
-    return Lighting(lamps, hdri and hdri.name, turn, ambient), hdri
+    return Lighting(lamps, hdri.name if hdri else None, turn, ambient), hdri
 
 
 def _show_map(bpy: Any, tree: Any, hdri: Hdri, turn: float) -> None:
