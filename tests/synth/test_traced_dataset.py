@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unshine import optics
+from unshine import optics, tone
 from unshine.data import item, sshr
 from unshine.errors import UnshineError
 from unshine.layers import SUFFIX
@@ -140,7 +140,7 @@ def test_files_obey_the_physics_where_nothing_is_clipped(tmp_path: Path, sources
         assert unclipped.mean() > 0.2
         assert np.abs(optics.compose(a, s, r) - i)[unclipped].max() < 0.02
         assert np.abs(a * s - d)[unclipped].max() < 0.015
-        expected = optics.paper_tone_correction(files["d"], files["i"], files["r"])
+        expected = tone.paper_correction(files["d"], files["i"], files["r"])
         assert np.abs(expected - files["d_tc"]).mean() < 0.01
         assert files["m"].mean() == pytest.approx((28 / 32) ** 2)
         # Clipping aside, albedo has kept its values but for one factor.

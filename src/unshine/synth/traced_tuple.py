@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unshine import optics
+from unshine import optics, tone
 from unshine.errors import UnshineError
 from unshine.files import write_text
 from unshine.layers import SUFFIX, Layers
@@ -168,7 +168,7 @@ def _displayed(light: Light) -> tuple[Light, float]:
         **{name: optics.encode(optics.clip(getattr(fitted, name))) for name in MASTERS},
         mask=light.mask.astype(np.float32),
     )
-    clean = optics.paper_tone_correction(shown.diffuse, shown.image, shown.specular)
+    clean = tone.paper_correction(shown.diffuse, shown.image, shown.specular)
     return shown._replace(clean=clean), scale
 
 
