@@ -1,1 +1,1 @@
-"""One honest benchmark: protocols, metrics, methods, tables, report."""
+"""The benchmark of `unshine bench`: protocols, methods, the run, tables, report."""

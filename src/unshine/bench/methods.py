@@ -1,4 +1,4 @@
-"""The rows of the table: what turns an image into one without highlights."""
+"""The methods that are compared: ours, the classical ones, other people's."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping

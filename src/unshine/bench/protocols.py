@@ -1,4 +1,4 @@
-"""What is compared with what: for each dataset size, target, region and space, written down once.
+"""Protocols: for each dataset the size, target, region and space of scores, written down once.
 
 Numbers of different protocols do not belong in one table.
 """

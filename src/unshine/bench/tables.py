@@ -1,4 +1,4 @@
-"""From rows to one line a method: Markdown and CSV.
+"""Means and medians of each method, as Markdown and CSV.
 
 Images without a highlight region are *matte*. There is nothing to remove from them, their truth is
 the image, and one that is left alone would count as 100 dB in any average: they have a table of

@@ -1,4 +1,4 @@
-"""Compiled loops over pixels."""
+"""Loops over pixels, compiled with numba."""
 
 from collections.abc import Callable
 from typing import Any

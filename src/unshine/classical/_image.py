@@ -1,4 +1,4 @@
-"""What every classical method asks of its input, and the few array idioms they share."""
+"""The check of the input and the array operations that the classical methods share."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""What every reader returns, and how an image becomes an array."""
+"""The items of datasets, entries and examples, and how their images are read."""
 
 import logging
 from collections.abc import Iterable
