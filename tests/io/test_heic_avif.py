@@ -103,3 +103,18 @@ def test_animations_are_refused() -> None:
     frames[0].save(buffer, "AVIF", save_all=True, append_images=frames[1:])
     with pytest.raises(stills.UnshineError, match="animation"):
         stills.read(buffer.getvalue())
+
+
+@pytest.mark.parametrize("tail", [made.VIDEO, b"\0\0\0\x08mpvd"])
+def test_motion_photos_in_heic_are_named_and_no_longer_promised(tail: bytes) -> None:
+    promise = made.XMP.replace(
+        b"rdf:about", b'xmlns:GCamera="http://ns.google.com/photos/1.0/camera/"'
+        b' GCamera:MotionPhoto="1" rdf:about',
+    )  # fmt: skip
+    still = stills.read(made.heic(made.pixels(32, 48, 3), xmp=promise) + tail)
+    assert stills.lost(still, "heic") == ("motion photo's video",)
+    pixels = still.pixels.copy()
+    pixels[:4] = 0
+    again = stills.read(stills.encode(replace(still, pixels=pixels)))
+    assert again.metadata.xmp is not None
+    assert b"MotionPhoto" not in again.metadata.xmp

@@ -240,3 +240,12 @@ def test_what_follows_a_damaged_further_image_is_carried_along() -> None:
     still = stills.read(data[:-50])
     assert [part.kind for part in still.metadata.parts] == ["trailer"]
     assert stills.encode(_corrected(still)).endswith(data[-150:-50])
+
+
+def test_promises_that_the_file_itself_does_not_keep_are_not_passed_on() -> None:
+    data = made.ultra_hdr(made.pixels(64, 80, 3))
+    still = stills.read(data)
+    alone = data[: len(data) - sum(len(part.data) for part in still.metadata.parts)]
+    again = stills.read(stills.encode(_corrected(stills.read(alone))))
+    assert not xmp.promises(again.metadata.xmp)
+    assert b"MPF" not in stills.encode(_corrected(stills.read(alone)))

@@ -129,3 +129,19 @@ def test_replacing_pixels_keeps_the_source() -> None:
     still = stills.read(made.png(made.pixels(8, 8, 3)))
     assert replace(still, pixels=still.pixels + 1).changed()
     assert not replace(still, pixels=still.pixels.copy()).changed()
+
+
+def test_floats_for_display_may_leave_their_range() -> None:
+    pytest.importorskip("tifffile")
+    array = made.pixels(8, 8, 3, dtype=np.float32)
+    array[0, 0], array[0, 1], array[0, 2] = 7, -1, np.nan
+    tags = [(34675, "B", len(made.SRGB), made.SRGB, True)]
+    still = stills.read(made.tiff(array, extratags=tags))
+    shown = stills.for_display(still)
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+    clean = shown.copy()
+    clean[4:] *= 0.5
+    result = stills.with_display(still, clean).pixels
+    assert np.array_equal(result[:4], array[:4], equal_nan=True)
+    assert np.allclose(result[4:], array[4:] * 0.5, atol=1e-4)

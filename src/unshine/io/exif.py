@@ -247,7 +247,9 @@ def tree(data: bytes) -> tuple[str, dict[int, "Entry | Tree"]]:
         result: dict[int, Entry | Tree] = {}
         for tag, entry in entries.items():
             if tag not in _NESTED:
-                result[tag] = entry
+                # Types of 64 bits are BigTIFF's alone.
+                if entry.type < 16:
+                    result[tag] = entry
             elif depth < 2:
                 try:
                     result[tag] = read(number(entries, tag, head.order), depth + 1)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unshine.extras import load
-from unshine.io import icc
-from unshine.io.model import Metadata, Source, Still
+from unshine.io import boxes, icc
+from unshine.io.model import WORDS, Metadata, Source, Still
 from unshine.io.plain import check_size, scaled, widened
 
 QUALITY = 92
@@ -31,6 +31,8 @@ def read(data: bytes, max_pixels: int) -> Still:
         if word is None and "alpha" not in name:
             word = "auxiliary image"
         gone += [word] if word else []
+    if _has_video(data):
+        gone.append(WORDS["video"])
     profile, nclx = info.get("icc_profile"), info.get("nclx_profile")
     metadata = Metadata(
         profile or None,
@@ -79,6 +81,12 @@ def encode(still: Still, quality: int | None, bit_depth: int) -> bytes:
     block = None if metadata.exif is None else b"Exif\0\0" + metadata.exif
     file.save(buffer, exif=block, xmp=metadata.xmp, **options)
     return buffer.getvalue()
+
+
+def _has_video(data: bytes) -> bool:
+    """Tell if a motion photo's video follows the image, in a box or as a second file."""
+    kinds = [box.kind for box in boxes.level(data, 0, len(data))]
+    return b"mpvd" in kinds or kinds.count(b"ftyp") > 1
 
 
 def _cicp(nclx: dict[str, int] | None) -> tuple[int, int, int, int] | None:

@@ -103,6 +103,8 @@ def read(data: bytes, max_pixels: int) -> Still:
     parts = _parts(data, end, [entry[0] & 0xFFFFFF for entry in mpf[1:]])
     dpi = image.info.get("dpi")
     metadata = replace(metadata, dpi=dpi, parts=parts)
+    if not parts and metadata.xmp is not None:
+        metadata = replace(metadata, xmp=xmp.without_promises(metadata.xmp))
     pixels, alpha, metadata = unpack(image, metadata)
     if metadata.gone and "CMYK" in metadata.gone[0]:
         coding.pop("tables")
@@ -287,7 +289,7 @@ def _parts(data: bytes, end: int, types: list[int]) -> tuple[Part, ...]:
             try:
                 segments, end = split(data, start)
             except ValueError:
-                parts.append(Part("trailer", bytes(data[end:])))
+                parts.append(Part("trailer", bytes(data[start - padding :])))
                 break
             kind = types[images] if images < len(types) else 0
             images += 1

@@ -42,7 +42,7 @@ def for_display(still: Still) -> NDArray[Any]:
         The pixels themselves, where they are display values and whole numbers; otherwise float32
         in [0, 1] (uint16 where the pixels have 8 bits). H×W×3 or H×W.
     """
-    if still.transfer == "display":
+    if still.transfer == "display" and still.pixels.dtype.kind != "f":
         return still.pixels
     whole = still.pixels.dtype == np.uint8
     result = np.empty(still.pixels.shape, np.uint16 if whole else np.float32)
@@ -65,7 +65,7 @@ def with_display(still: Still, clean: NDArray[Any]) -> Still:
     clean : ndarray
         What became of the result of `for_display`; same shape and type.
     """
-    if still.transfer == "display":
+    if still.transfer == "display" and still.pixels.dtype.kind != "f":
         return replace(still, pixels=clean)
     pixels = still.pixels.copy()
     for rows in strips(pixels.shape):

@@ -391,7 +391,7 @@ def _encoded(still: Still, kind: Kind, quality: int | None, bit_depth: int | Non
         still = replace(still, alpha=None)
     depth = _depth(still, kind, bit_depth)
     still = _in_light_of(still, kind, depth)
-    if kind != still.kind:
+    if not kind == still.kind == "jpeg":
         still = replace(still, metadata=still.metadata.without_parts())
     still = _with_thumbnail(still)
     data: bytes = _module(kind).encode(still, quality, depth)
