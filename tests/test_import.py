@@ -18,7 +18,7 @@ FLOORS = (
     ("classical", "io", "networks", "steady", "upsampling"),
     ("data", "engines", "synth"),
     ("remover",),
-    ("tiling",),
+    ("film", "tiling"),
     ("bench", "jobs", "training", "web"),
     ("cli",),
 )
