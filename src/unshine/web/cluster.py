@@ -5,6 +5,7 @@ and no second HTTP server listens on the cluster. Needs Ray Serve: the extra `cl
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from unshine.errors import UnshineError
@@ -62,7 +63,7 @@ class Cluster:
                 address=None if address == LOCAL else address,
                 include_dashboard=False if address == LOCAL else None,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
             )
             serve.start(
                 http_options={"location": "NoServer"}, logging_config={"log_level": "ERROR"}
@@ -71,10 +72,8 @@ class Cluster:
             reason = " ".join(str(error).split())
             raise UnshineError(f"The Ray cluster {address} cannot be used: {reason}") from None
         self.slots = replicas
-        deployment = serve.deployment(Replica).options(
-            num_replicas=replicas, max_ongoing_requests=1
-        )
-        self._handle = serve.run(
+        deployment: Any = serve.deployment(num_replicas=replicas, max_ongoing_requests=1)(Replica)
+        self._handle: Any = serve.run(
             deployment.bind(settings, max_pixels), name="unshine", route_prefix=None
         )
 

@@ -47,6 +47,11 @@ TABLE = (256, 101)
 """Entries of the preview's table of the highlight map: logits, and sensitivities in hundredths."""
 
 
+_SENSITIVITY: float = Field(
+    0.5, ge=0, le=1, description="How readily something counts as a highlight."
+)
+
+
 class Parameters(BaseModel):
     """Settings of a request; a name that is not known is an error, since it may be a typing one."""
 
@@ -59,9 +64,7 @@ class RemoveParameters(Parameters):
     strength: float = Field(
         1.0, ge=0, le=1, description="How much of the correction to apply, blended in linear light."
     )
-    sensitivity: float = Field(
-        0.5, ge=0, le=1, description="How readily something counts as a highlight."
-    )
+    sensitivity: float = _SENSITIVITY
     format: Format | None = Field(None, description="The answer's format; the image's own if not.")
     quality: int | None = Field(None, ge=1, le=100, description="For JPEG and WebP.")
 
@@ -86,6 +89,7 @@ class MaskParameters(Parameters):
         description="`highlight`: white where a highlight is; `exclude`: black there, white"
         " elsewhere, as photogrammetry programs want it.",
     )
+    sensitivity: float = _SENSITIVITY
 
 
 class PreviewParameters(Parameters):
@@ -187,7 +191,7 @@ class Worker:
         """Say where the highlights are, as a greyscale PNG."""
         _, analysis = self._analysed(steps, file)
         with steps("layers"):
-            highlight = analysis.layer("highlight")
+            highlight = analysis.highlight(parameters.sensitivity)
             if parameters.style == "exclude":
                 highlight = (highlight < 0.5).astype(np.float32)
         with steps("encode"):
