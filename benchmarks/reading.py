@@ -14,6 +14,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from rich.console import Console
 from rich.table import Table
 
 from unshine.engines.onnx import available_cpus
+from unshine.training.recipes import PAPER
 from unshine.training.settings import Settings
-from unshine.training.stream import stream
+from unshine.training.torch_data import stream
 
 HERE = Path(__file__).parent
 TUPLES, SIZE, BATCH, BATCHES = 64, 256, 16, 24
@@ -54,9 +56,9 @@ def read(framework: str, settings: Settings) -> Iterator[Any]:
     """Start a framework's own stream."""
     if framework == "PyTorch":
         return stream(settings, torch.device("cpu"))
-    from unshine.training import mindspore
+    from unshine.training import mindspore_data
 
-    return mindspore.stream(settings)
+    return mindspore_data.stream(settings)
 
 
 def main() -> None:
@@ -70,9 +72,7 @@ def main() -> None:
                 settings = Settings(
                     Path(folder),
                     samples=1,
-                    recipe="paper",
-                    size=SIZE,
-                    batch=BATCH,
+                    recipe=replace(PAPER, size=SIZE, batch=BATCH),
                     data=(str(path),),
                     workers=workers,
                 )

@@ -2,13 +2,17 @@
 
 import csv
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import torch
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from unshine.cli.main import app
+from unshine.training.recipes import Recipe
+from unshine.training.settings import Settings
 
 
 def run(*arguments: str):
@@ -18,19 +22,19 @@ def run(*arguments: str):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "--minutes or --samples"),
+        ([], "in minutes or in samples"),
         (["--minutes", "1", "--samples", "5"], "one of them"),
-        (["--samples", "5", "--device", "abacus"], "choose auto, cpu or cuda"),
-        (["--samples", "5", "--precision", "7"], "choose bf16 or 32"),
         (["--samples", "5", "--init", "missing.safetensors"], "no weights file here"),
         (["--samples", "5", "--resume", "missing"], "no training checkpoint"),
-        (["--samples", "5", "--recipe", "cake"], "choose unshine or paper"),
-        (["--samples", "5", "--recipe", "paper", "--variant", "odd"], "no variant 'odd'"),
-        (["--samples", "5", "--recipe", "paper", "--size", "128"], "--size 256"),
-        (["--samples", "5", "--variant", "mixed"], "give --recipe paper"),
-        (["--samples", "5", "--relight"], "name them with --data"),
+        (["--samples", "5", "--init", "a", "--resume", "b"], "give one of them"),
+        (["--samples", "5", "--recipe", "paper", "--size", "128"], "size of 256"),
+        (["--samples", "5", "--relight"], "name some as data"),
+        (["--samples", "5", "--share", "3", "--share", "5"], "1 sources of tuples and 2 shares"),
+        (["--samples", "5", "--share", "5"], "a share of the batch, 8"),
         (["--samples", "5", "--data", "nowhere"], "no such file or folder"),
+        (["--samples", "5", "--pool", "nowhere"], "no pool of scenes"),
         (["--samples", "5", "--validate-on", "nowhere"], "no such file or folder"),
+        (["--samples", "5", "--device", "ascend"], "choose auto, cpu or cuda"),
     ],
 )
 def test_mistakes_get_one_sentence(tmp_path: Path, options, words):
@@ -39,6 +43,32 @@ def test_mistakes_get_one_sentence(tmp_path: Path, options, words):
     assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--device", "abacus"],
+        ["--precision", "7"],
+        ["--recipe", "cake"],
+        ["--recipe", "paper", "--variant", "odd"],
+        ["--variant", "mixed"],
+        ["--backend", "jax"],
+        ["--batch", "0"],
+    ],
+)
+def test_what_is_no_choice_is_wrong_usage(tmp_path: Path, options):
+    assert run("train", "-o", str(tmp_path), "--samples", "5", *options).exit_code == 2
+
+
+def test_every_field_that_says_what_it_is_for_is_an_option_that_says_it():
+    options = {option.name: option for option in get_command(app).commands["train"].params}
+    described = {f.name: f for kind in (Settings, Recipe) for f in fields(kind) if f.metadata}
+    assert options.keys() == described.keys() | {"backend", "recipe", "variant"}
+    for name, field in described.items():
+        assert options[name].help.startswith(field.metadata["help"])
+    assert "unshine 8, paper 16" in options["batch"].help
+    assert options["augment"].secondary_opts == ["--no-augment"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -56,10 +86,6 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     result = run(*verb, "-o", str(tmp_path / "out"))
     assert result.exit_code == 1
     assert 'pip install "unshine[train]"' in result.stderr
-
-
-def test_an_unknown_backend_is_wrong_usage(tmp_path: Path):
-    assert run("train", "-o", str(tmp_path), "--samples", "5", "--backend", "jax").exit_code == 2
 
 
 def test_a_missing_mindspore_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,6 @@
-"""Tuples from disk: whole, shuffled, mirrored and cut out together, in both frameworks."""
+"""Tuples from disk: whole, shuffled, mirrored and cropped together, in both frameworks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ from PIL import Image
 
 from unshine import optics
 from unshine.errors import UnshineError
-from unshine.synth.camera import Tuples
+from unshine.layers import Layers
 from unshine.training import disk
+from unshine.training.recipes import UNSHINE, VARIANTS
 from unshine.training.settings import PROCEDURAL, Settings
-from unshine.training.stream import PaperTuples, stream
+from unshine.training.torch_data import stream
 
 ENDS = ("i", "a", "s", "r", "d", "d_tc", "m")
 
@@ -39,54 +41,65 @@ def dataset(folder: Path, count: int = 6, side: int = 320, first: int = 0) -> Pa
 LEVELS = ((0.1, 0.9), (0.1, 0.6), (0.0, 0.4))
 
 
-def settings(folder: Path, *data: Path | str, **changes) -> Settings:
-    given = {"samples": 8, "batch": 4, "size": 256, "recipe": "paper", "workers": 1}
+def settings(folder: Path, *data: Path | str, variant: str = "published", **changes) -> Settings:
+    recipe = replace(VARIANTS[variant], batch=4)
+    given = {"samples": 8, "recipe": recipe, "workers": 1}
     return Settings(folder, data=tuple(map(str, data)), **(given | changes))
 
 
-def error_of(fields) -> float:
+def ours(size: int = 32, batch: int = 4):
+    return replace(UNSHINE, size=size, batch=batch)
+
+
+def error_of(fields: dict[str, np.ndarray]) -> float:
     """How far a batch of the paper's tuples is from I = A·S + R in linear light."""
-    image, albedo, shading, specular, diffuse, clean = (optics.decode(x) for x in fields)
-    composed = abs(optics.compose(albedo, shading, specular) - image).mean()
-    return float(composed + abs(clean - 0.9 * diffuse).mean())
+    light = {name: optics.decode(x) for name, x in fields.items()}
+    composed = optics.compose(light["albedo"], light["shading"], light["specular"])
+    tone = abs(light["clean"] - 0.9 * light["diffuse"]).mean()
+    return float(abs(composed - light["image"]).mean() + tone)
 
 
-def check_whole(fields) -> None:
-    assert error_of(fields) < 0.01
-    for alone in range(len(fields)):
-        mirrored = [x[..., ::-1] if k == alone else x for k, x in enumerate(fields)]
+def check_whole(fields: Layers[np.ndarray]) -> None:
+    layers = fields.given()
+    assert error_of(layers) < 0.01
+    for name, alone in layers.items():
+        mirrored = layers | {name: alone[..., ::-1]}
         assert error_of(mirrored) > 0.02, "this test would not notice a layer mirrored alone"
-        shifted = [np.roll(x, 40, 2) if k == alone else x for k, x in enumerate(fields)]
-        assert error_of(shifted) > 0.02, "this test would not notice a layer cut out alone"
+        shifted = layers | {name: np.roll(alone, 40, 2)}
+        assert error_of(shifted) > 0.02, "this test would not notice a layer cropped alone"
 
 
 def test_tuples_stay_whole_in_torch(tmp_path):
     batches = stream(settings(tmp_path, dataset(tmp_path / "d")), torch.device("cpu"))
     for _ in range(2):
         truth = next(batches)
-        assert isinstance(truth, PaperTuples)
         assert truth.image.shape == (4, 3, 256, 256)
-        check_whole([x.numpy() for x in truth])
+        check_whole(Layers(**{name: x.numpy() for name, x in truth.given().items()}))
     batches.close()
 
 
 def test_tuples_stay_whole_in_mindspore(tmp_path):
     pytest.importorskip("mindspore", reason="MindSpore is not installed")
-    from unshine.training import mindspore
+    from unshine.training import mindspore_data
 
     given = settings(tmp_path, dataset(tmp_path / "d"), workers=2)
     read = disk.batches(given)
     # From the third batch on, each second one: as the second of two resumed processes would.
-    batches = mindspore.stream(given, first=3, stride=2)
+    batches = mindspore_data.stream(given, first=3, stride=2)
     for number in (3, 5):
         fields = next(batches)
         check_whole(fields)
-        assert all(np.array_equal(a, b) for a, b in zip(fields, read[number], strict=True))
+        assert same(fields, read[number])
 
 
-def numbers(fields) -> list[int]:
+def same(a: Layers[np.ndarray], b: Layers[np.ndarray]) -> bool:
+    a, b = a.given(), b.given()
+    return a.keys() == b.keys() and all(np.array_equal(x, b[name]) for name, x in a.items())
+
+
+def numbers(truth: Layers) -> list[int]:
     """Which tuples these are: those of `plain` have their number as their value."""
-    return [round(float(x.mean()) * 255) for x in fields[0]]
+    return [round(float(x.mean()) * 255) for x in truth.image]
 
 
 def plain(folder: Path, *values: int, side: int = 32) -> Path:
@@ -101,50 +114,38 @@ def plain(folder: Path, *values: int, side: int = 32) -> Path:
 
 def test_every_tuple_comes_once_before_any_comes_again(tmp_path):
     folder = plain(tmp_path / "d", *range(10, 70, 10))
-    given = settings(tmp_path, folder, recipe="unshine", size=32, batch=3)
-    read, again, other = (disk.batches(x) for x in (given, given, settings_with_seed(given, 7)))
+    given = settings(tmp_path, folder, recipe=ours(batch=3))
+    read, again, other = (disk.batches(x) for x in (given, given, replace(given, seed=7)))
     epochs = [numbers(read[2 * k]) + numbers(read[2 * k + 1]) for k in range(4)]
     assert all(sorted(epoch) == list(range(10, 70, 10)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1, "not shuffled"
     # Whatever is read before.
-    assert all(np.array_equal(a, b) for a, b in zip(again[5], read[5], strict=True))
+    assert same(again[5], read[5])
     assert [numbers(other[k]) for k in range(8)] != [numbers(read[k]) for k in range(8)]
-
-
-def settings_with_seed(given: Settings, seed: int) -> Settings:
-    return settings(
-        given.output,
-        *given.data,
-        recipe=given.recipe,
-        size=given.size,
-        batch=given.batch,
-        seed=seed,
-    )
 
 
 def test_datasets_share_batches_evenly(tmp_path):
     few, many = plain(tmp_path / "few", 10), plain(tmp_path / "many", *range(100, 200, 10))
-    given = settings(tmp_path, few, many, recipe="unshine", size=32)
+    given = settings(tmp_path, few, many, recipe=ours())
     read = disk.batches(given)
     for number in range(5):
         assert sorted(n < 50 for n in numbers(read[number])) == [False, False, True, True]
-    mixed = settings(tmp_path, PROCEDURAL, few, recipe="unshine", size=32)
-    assert mixed.procedural == 2
+    mixed = settings(tmp_path, PROCEDURAL, few, recipe=ours())
+    assert [source.count for source in mixed.sources] == [2, 2]
     batches = stream(mixed, torch.device("cpu"))
     truth = next(batches)
     batches.close()
-    assert isinstance(truth, Tuples)
-    assert numbers([truth.image[2:]]) == [10, 10]
-    assert numbers([truth.image[:2]]) != [10, 10]
+    assert numbers(truth)[2:] == [10, 10]
+    assert numbers(truth)[:2] != [10, 10]
 
 
 def test_without_augmentation_squares_come_from_the_middle(tmp_path):
     ramp = np.arange(64, dtype=np.float32)[None, :, None] + np.zeros((48, 1, 3), np.float32)
-    cut = disk.framed({"image": ramp}, 32, None)["image"]
-    assert cut.shape == (32, 32, 3)
-    assert cut[0, 0, 0] == 16
+    crop = disk.crop_and_flip({"image": ramp}, 32, None)["image"]
+    assert crop.shape == (32, 32, 3)
+    assert crop[0, 0, 0] == 16
     rng = np.random.default_rng(0)
-    cuts = [disk.framed({"a": ramp, "b": 2 * ramp}, 32, rng) for _ in range(20)]
+    cuts = [disk.crop_and_flip({"a": ramp, "b": 2 * ramp}, 32, rng) for _ in range(20)]
     assert all(np.array_equal(2 * c["a"], c["b"]) for c in cuts)
     lefts = {(float(c["a"][0, 0, 0]), float(c["a"][0, 1, 0] - c["a"][0, 0, 0])) for c in cuts}
     assert len(lefts) > 10
@@ -152,37 +153,35 @@ def test_without_augmentation_squares_come_from_the_middle(tmp_path):
 
 
 def test_small_pictures_are_enlarged(tmp_path):
-    given = settings(tmp_path, plain(tmp_path / "d", 90, side=20), recipe="unshine", size=32)
-    assert disk.batches(given)[0][0].shape == (4, 3, 32, 32)
+    given = settings(tmp_path, plain(tmp_path / "d", 90, side=20), recipe=ours())
+    assert disk.batches(given)[0].image.shape == (4, 3, 32, 32)
 
 
 def test_pairs_become_tuples_with_unknown_albedo_and_shading(tmp_path):
-    given = settings(tmp_path, plain(tmp_path / "d", 90), recipe="unshine", size=32)
-    truth = Tuples(*(torch.from_numpy(x) for x in disk.batches(given)[0]))
-    assert truth.albedo.abs().max() == truth.shading.abs().max() == 0
+    given = settings(tmp_path, plain(tmp_path / "d", 90), recipe=ours())
+    truth = disk.batches(given)[0]
+    assert not truth.albedo.any()
+    assert not truth.shading.any()
     assert truth.mask.min() == 1
-    assert torch.allclose(truth.clean, truth.image, atol=1e-3)
+    assert np.allclose(truth.clean, truth.image, atol=1e-3)
     assert truth.highlight.max() == 0
 
 
 def test_stored_tuples_become_ours(tmp_path):
-    given = settings(tmp_path, dataset(tmp_path / "d"), recipe="unshine", size=128)
-    truth = Tuples(*(torch.from_numpy(x) for x in disk.batches(given)[0]))
+    given = settings(tmp_path, dataset(tmp_path / "d"), recipe=ours(128))
+    truth = disk.batches(given)[0]
     product = optics.decode(truth.albedo) * truth.shading
-    assert (product - optics.decode(truth.diffuse)).abs().mean() < 0.005
+    assert abs(product - optics.decode(truth.diffuse)).mean() < 0.005
     image = product + truth.specular
-    assert (image - optics.decode(truth.image)).abs().mean() < 0.005
+    assert abs(image - optics.decode(truth.image)).mean() < 0.005
     assert truth.highlight.shape == truth.mask.shape == (4, 1, 128, 128)
 
 
 def test_relit_tuples_differ_each_time_and_stay_true(tmp_path):
-    given = settings(
-        tmp_path, dataset(tmp_path / "d", count=1), relight=True, recipe="unshine", size=64
-    )
+    given = settings(tmp_path, dataset(tmp_path / "d", count=1), relight=True, recipe=ours(64))
     batches = stream(given, torch.device("cpu"))
     truth = next(batches)
     batches.close()
-    assert isinstance(truth, Tuples)
     levels = truth.image.mean((1, 2, 3))
     assert levels.max() - levels.min() > 0.02
     residue = optics.decode(truth.image) - optics.decode(truth.diffuse)
@@ -213,22 +212,22 @@ def test_bad_tuples_stop_or_are_skipped(tmp_path, caplog):
 
 def test_bad_tuples_are_one_sentence_from_mindspore_too(tmp_path):
     pytest.importorskip("mindspore", reason="MindSpore is not installed")
-    from unshine.training import mindspore
+    from unshine.training import mindspore_data
 
     folder = dataset(tmp_path / "d", count=1)
     Image.fromarray(np.zeros((320, 320), np.uint8)).save(folder / "0_s.png")
     with pytest.raises(UnshineError, match=r"^[^\n]*lst, line 1: .*0_s\.png: is grey[^\n]*$"):
-        next(mindspore.stream(settings(tmp_path, folder, workers=2)))
+        next(mindspore_data.stream(settings(tmp_path, folder, workers=2)))
 
 
 def test_what_a_dataset_lacks_is_said(tmp_path):
     pairs = plain(tmp_path / "d", 90)
-    with pytest.raises(UnshineError, match=r"no albedo and no shading.*--variant mixed"):
+    with pytest.raises(UnshineError, match=r"no albedo and no shading.*variant mixed"):
         disk.batches(settings(tmp_path, pairs))
     disk.batches(settings(tmp_path, pairs, variant="mixed"))
     pack = dataset(tmp_path / "pack", count=1)
     (pack / "train_7_tuples.lst").write_text("0_a.png 0_s.png 0_r.png")
-    with pytest.raises(UnshineError, match=r"no image.*--relight"):
+    with pytest.raises(UnshineError, match=r"no image.*relight"):
         disk.batches(settings(tmp_path, pack))
     disk.batches(settings(tmp_path, pack, relight=True))
     with pytest.raises(UnshineError, match="holds no tuples"):

@@ -1,148 +1,92 @@
-"""The loop: steps, checkpoints, resumption, several processes."""
+"""The loop, on a run that learns nothing: when it logs, validates, saves and stops."""
 
 import csv
-import json
-import os
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
-from unshine.errors import UnshineError
-from unshine.networks.three_stage import FAST
-from unshine.networks.three_stage.torch import ThreeStage
-from unshine.networks.weights import load_weights, save_weights
-from unshine.synth import camera, patterns
-from unshine.synth.camera import Tuples
-from unshine.synth.procedural import Studio
-from unshine.training import checkpoints
-from unshine.training.loop import _fabric, _Run
-from unshine.training.settings import Settings, learning_rate
-from unshine.training.stream import ProceduralStream
-
-SOURCE = Path(__file__).parents[2] / "src"
-STEP = Path(__file__).with_name("one_step.py")
+from unshine.training import loop
+from unshine.training.recipes import UNSHINE
+from unshine.training.settings import Settings
 
 
-def settings(folder: Path, **changes) -> Settings:
-    given = {"samples": 64, "batch": 4, "size": 32, "precision": "32", "device": "cpu"}
-    return Settings(output=folder, **(given | changes))
+class StandIn(loop.Run):
+    """Counts what it is told to do."""
+
+    framework = "none"
+
+    def __init__(self, settings: Settings, leader: bool = True) -> None:
+        super().__init__(settings, leader)
+        self.saved: list[int] = []
+        self.checkpoints: list[int] = []
+
+    def train_step(self, truth: int) -> None:
+        if truth < 0:
+            raise KeyboardInterrupt
+        self.next_rate()
+        self.step += 1
+        self.samples += 1
+        self.recent.append({"total": float(truth)})
+
+    def mean_seconds(self) -> float:
+        return self.seconds
+
+    def engine(self):
+        raise AssertionError("the stand-in saves without validating")
+
+    def save(self) -> str:
+        self.saved.append(self.step)
+        return ""
+
+    def save_weights(self, path: Path) -> None: ...
+
+    def save_checkpoint(self, folder: Path) -> None:
+        self.checkpoints.append(self.step)
 
 
-def batch(seed: int, count: int = 4) -> Tuples:
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        return camera.develop(Studio(32, patterns.atlas(2)).render(count, generator), generator)
+def run(folder: Path, samples: int = 120, leader: bool = True, **changes) -> StandIn:
+    recipe = replace(UNSHINE, validations=4)
+    return StandIn(Settings(folder, samples=samples, recipe=recipe, **changes), leader)
 
 
-def new_run(options: Settings) -> _Run:
-    torch.manual_seed(0)
-    return _Run(options, _fabric(options))
+def logged(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
 
 
-def test_the_rate_warms_up_and_falls():
-    rates = [learning_rate(step / 1000, step, warmup=100) for step in range(1001)]
-    assert rates[0] == pytest.approx(0.01)
-    assert max(rates) == pytest.approx(rates[99], abs=0.03)
-    assert rates[100:] == sorted(rates[100:], reverse=True)
-    assert rates[-1] == pytest.approx(0.01)
+def test_it_validates_as_often_as_it_is_told_and_at_the_end(tmp_path):
+    one = run(tmp_path)
+    loop.run_loop(one, iter(range(1000)))
+    assert one.saved == [1, 30, 60, 90, 120]
+    assert one.checkpoints == []
 
 
-def test_steps_on_one_batch_lower_its_loss(tmp_path):
-    run = new_run(settings(tmp_path, warmup=1))
-    tuples = batch(1)
-    for _ in range(12):
-        run.learn(tuples)
-    totals = [float(terms["total"]) for terms in run.recent]
-    assert min(totals[-3:]) < 0.9 * totals[0]
+def test_it_logs_the_mean_of_the_steps_since_the_last_row(tmp_path):
+    loop.run_loop(run(tmp_path), iter(range(1000)))
+    rows = logged(tmp_path)
+    steps = [int(row["step"]) for row in rows]
+    assert steps == [1, 2, 5, 10, 20, 30, 50, 60, 90, 100, 120]
+    assert float(rows[3]["total"]) == pytest.approx(sum(range(5, 10)) / 5)
 
 
-def test_a_resumed_run_goes_on_as_if_never_stopped(tmp_path):
-    straight = new_run(settings(tmp_path, warmup=2))
-    for seed in range(3):
-        straight.learn(batch(seed))
-    checkpoints.save_checkpoint(tmp_path / "c", straight._tensors(), straight._state())
-    resumed = new_run(settings(tmp_path, warmup=2, resume=tmp_path / "c"))
-    assert (resumed.step, resumed.samples) == (3, 12)
-    for run in (straight, resumed):
-        run.learn(batch(7))
-    for name, weight in straight.network.state_dict().items():
-        assert torch.equal(weight, resumed.network.state_dict()[name]), name
-        assert torch.equal(straight.average[name], resumed.average[name]), name
-    assert torch.equal(straight.recent[-1]["total"], resumed.recent[-1]["total"])
+def test_between_validations_it_writes_checkpoints_by_the_clock(tmp_path):
+    one = run(tmp_path, samples=8, checkpoint_minutes=0.0)
+    loop.run_loop(one, iter(range(1000)))
+    assert one.saved == [1, 2, 4, 6, 8]
+    assert one.checkpoints == [3, 5, 7]
 
 
-def test_checkpoints_are_whole_and_in_small_files(tmp_path):
-    run = new_run(settings(tmp_path))
-    run.learn(batch(0))
-    for _ in range(2):
-        checkpoints.save_checkpoint(tmp_path / "c", run._tensors(), run._state())
-    files = list((tmp_path / "c").iterdir())
-    assert all(file.stat().st_size < 16_000_000 for file in files)
-    tensors, state = checkpoints.load_checkpoint(tmp_path / "c")
-    assert tensors.keys() == run._tensors().keys()
-    assert state["step"] == 1
-    with pytest.raises(UnshineError, match="no training checkpoint"):
-        checkpoints.load_checkpoint(tmp_path)
+def test_an_interruption_keeps_what_was_learnt(tmp_path, capsys):
+    one = run(tmp_path)
+    loop.run_loop(one, iter([0, 1, 2, -1]))
+    assert one.saved == [1, 3]
+    assert [int(row["step"]) for row in logged(tmp_path)] == [1, 2, 3]
+    assert "Interrupted" in capsys.readouterr().out
 
 
-def test_weights_come_back_as_half_precision(tmp_path):
-    network = ThreeStage(FAST)
-    save_weights(tmp_path / "w.safetensors", network)
-    assert all(x.dtype == torch.float16 for x in load_file(tmp_path / "w.safetensors").values())
-    again = ThreeStage(FAST)
-    load_weights(tmp_path / "w.safetensors", again)
-    for a, b in zip(network.parameters(), again.parameters(), strict=True):
-        assert torch.equal(a.half().float(), b)
-    (tmp_path / "bad").write_bytes(b"not weights")
-    with pytest.raises(UnshineError, match="cannot be read"):
-        load_weights(tmp_path / "bad", network)
-    with pytest.raises(UnshineError, match="another network"):
-        load_weights(tmp_path / "w.safetensors", torch.nn.Linear(2, 2))
-
-
-def test_contradictory_settings_are_refused(tmp_path):
-    for wrong in ({"samples": None}, {"minutes": 1.0}, {"init": tmp_path, "resume": tmp_path}):
-        with pytest.raises(UnshineError):
-            settings(tmp_path, **wrong)
-
-
-def test_streams_depend_on_the_seed_alone():
-    def first(seed: int) -> torch.Tensor:
-        stream = ProceduralStream(32, 2, seed, torch.device("cpu"), reuse=2)
-        return next(iter(stream)).image
-
-    assert torch.equal(first(3), first(3))
-    assert not torch.equal(first(3), first(4))
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
-
-
-def test_two_processes_take_the_step_of_one_with_twice_the_batch(tmp_path):
-    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
-    for count, launcher in ((1, []), (2, torchrun)):
-        command = [sys.executable, *launcher, str(STEP), str(tmp_path / str(count))]
-        subprocess.run(command, env=environment(), check=True, capture_output=True, timeout=300)
-    one, two = (load_file(tmp_path / name / "gradients.safetensors") for name in ("1", "2"))
-    assert one.keys() == two.keys()
-    for name, gradient in one.items():
-        assert torch.allclose(gradient, two[name], rtol=1e-3, atol=1e-7), name
-
-
-def test_training_runs_uninstalled_and_without_onnxruntime(tmp_path):
-    code = "import sys, runpy; sys.modules['onnxruntime'] = None; sys.argv[0] = 'unshine';"
-    code += "runpy.run_module('unshine', run_name='__main__')"
-    options = ["train", "-o", str(tmp_path), "--samples", "8", "--batch", "4", "--size", "32"]
-    command = [sys.executable, "-c", code, *options, "--device", "cpu", "--precision", "32"]
-    subprocess.run(command, env=environment(), check=True, cwd=tmp_path, timeout=300)
-    made = {path.name for path in tmp_path.iterdir()}
-    assert {"weights.safetensors", "validation.csv", "sheet.png", "curves.png"} <= made
-    state = json.loads((tmp_path / "checkpoint" / "state.json").read_text())
-    assert state["samples"] == 8
-    with (tmp_path / "validation.csv").open() as file:
-        assert [int(row["samples"]) for row in csv.DictReader(file)][-1] == 8
+def test_only_the_leader_writes(tmp_path):
+    one = run(tmp_path, leader=False)
+    loop.run_loop(one, iter(range(1000)))
+    assert one.saved == []
+    assert list(tmp_path.iterdir()) == []

@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from unshine import optics
+from unshine.layers import Layers
+from unshine.networks import tshrnet
 from unshine.networks.three_stage.torch import Outputs
-from unshine.synth.camera import Tuples
 from unshine.training.losses import WEIGHTS, losses, paper_losses
 
 
-def tuples() -> Tuples:
+def tuples() -> Layers[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     albedo = 0.2 + 0.6 * torch.rand((2, 3, 16, 16), generator=generator)
     shading = 0.2 + 0.6 * torch.rand((2, 3, 16, 16), generator=generator)
@@ -19,28 +20,40 @@ def tuples() -> Tuples:
     image = optics.encode(optics.decode(diffuse) + specular).clip(0, 1)
     specular = optics.decode(image) - optics.decode(diffuse)
     highlight = optics.highlight_map(image, diffuse, 1)
-    mask = torch.ones_like(highlight)
-    return Tuples(image, albedo, shading, specular, diffuse, diffuse, highlight, mask)
+    return Layers(
+        image=image,
+        albedo=albedo,
+        shading=shading,
+        specular=specular,
+        diffuse=diffuse,
+        clean=diffuse,
+        highlight=highlight,
+        mask=torch.ones_like(highlight),
+    )
 
 
-def perfect(truth: Tuples) -> Outputs:
+def perfect(truth: Layers[torch.Tensor]) -> Outputs:
     logits = (truth.highlight - 0.5) * 40
     return Outputs(
-        truth.albedo,
-        truth.shading,
-        truth.diffuse,
-        truth.specular,
-        truth.clean,
-        truth.highlight,
-        truth.clean,
-        logits,
-        truth.specular,
+        albedo=truth.albedo,
+        shading=truth.shading,
+        diffuse=truth.diffuse,
+        specular=truth.specular,
+        clean=truth.clean,
+        highlight=truth.highlight,
+        ungated=truth.clean,
+        logits=logits,
+        residue=truth.specular,
     )
+
+
+def compared(outputs: Outputs, truth: Layers[torch.Tensor]) -> dict[str, torch.Tensor]:
+    return losses(outputs._asdict(), truth.given())
 
 
 def test_the_truth_costs_nothing():
     truth = tuples()
-    terms = losses(perfect(truth), truth)
+    terms = compared(perfect(truth), truth)
     assert terms.keys() == WEIGHTS.keys() | {"total"}
     assert all(float(term) < 0.02 for term in terms.values())
 
@@ -52,7 +65,7 @@ def test_every_stage_is_supervised():
     wrong = {field: getattr(best, field) - 0.1 for field in fields} | {"logits": -best.logits}
     for field, value in wrong.items():
         worse = best._replace(**{field: value})
-        assert losses(worse, truth)["total"] > losses(best, truth)["total"], field
+        assert compared(worse, truth)["total"] > compared(best, truth)["total"], field
 
 
 def test_a_highlight_left_alone_costs_more_than_the_same_error_elsewhere():
@@ -64,14 +77,14 @@ def test_a_highlight_left_alone_costs_more_than_the_same_error_elsewhere():
     shifted = torch.zeros_like(inside)
     shifted[..., 8:12, 8:12] = True
     dirty = best._replace(ungated=torch.where(shifted, truth.clean - amount, truth.clean))
-    assert losses(left, truth)["ungated"] > 5 * losses(dirty, truth)["ungated"]
+    assert compared(left, truth)["ungated"] > 5 * compared(dirty, truth)["ungated"]
 
 
 def test_a_closed_gate_still_gets_gradients():
     truth = tuples()
     logits = torch.full_like(truth.highlight, -8, requires_grad=True)
     closed = perfect(truth)._replace(logits=logits, clean=truth.image)
-    losses(closed, truth)["total"].backward()
+    compared(closed, truth)["total"].backward()
     inside = truth.highlight > 0.5
     assert logits.grad is not None
     assert (logits.grad[inside] < 0).all()
@@ -82,7 +95,7 @@ def test_nobody_is_asked_for_albedo_and_shading_that_nobody_knows():
     nothing = torch.zeros_like(known.albedo)
     unknown = known._replace(albedo=nothing, shading=nothing)
     best = perfect(known)
-    terms = losses(best._replace(albedo=best.albedo + 0.3, shading=best.shading + 1), unknown)
+    terms = compared(best._replace(albedo=best.albedo + 0.3, shading=best.shading + 1), unknown)
     assert float(terms["albedo"]) == float(terms["shading"]) == 0
     assert all(torch.isfinite(term) for term in terms.values())
 
@@ -92,22 +105,20 @@ def test_the_gate_costs_its_cross_entropy():
     logits = torch.linspace(-90, 90, truth.highlight.numel()).view_as(truth.highlight)
     logits[0, 0, 0, :4] = 0
     logits.requires_grad_()
-    losses(perfect(truth)._replace(logits=logits), truth)["highlight"].backward()
+    compared(perfect(truth)._replace(logits=logits), truth)["highlight"].backward()
     mine, logits.grad = logits.grad, None
     torch.nn.functional.binary_cross_entropy_with_logits(logits, truth.highlight).backward()
     assert torch.allclose(mine, logits.grad, rtol=1e-5, atol=1e-9)
 
 
-def test_the_paper_asks_for_mean_squares_of_normalised_values():
+@pytest.mark.parametrize("variant", tshrnet.VARIANTS)
+def test_the_paper_asks_for_mean_squares_of_normalised_values(variant):
     generator = torch.Generator().manual_seed(0)
-    truth = [torch.rand((2, 3, 8, 8), generator=generator) for _ in range(6)]
-    _, albedo, shading, specular, diffuse, clean = truth
-    for targets in (
-        (albedo, shading, specular, diffuse, clean),
-        (diffuse, specular, diffuse, clean),
-    ):
-        outputs = [2 * target - 1 + 0.1 * k for k, target in enumerate(targets)]
-        terms = paper_losses(outputs, truth)
-        assert len(terms) == len(targets) + 1
-        expected = sum((0.1 * k) ** 2 for k in range(len(targets)))
-        assert float(terms["total"]) == pytest.approx(expected, rel=1e-4)
+    names = ("albedo", "shading", "specular", "diffuse", "clean")
+    truth = {name: torch.rand((2, 3, 8, 8), generator=generator) for name in names}
+    targets = {name: truth.get(name, truth["diffuse"]) for name in tshrnet.OUTPUTS[variant]}
+    outputs = {name: 2 * x - 1 + 0.1 * k for k, (name, x) in enumerate(targets.items())}
+    terms = paper_losses(outputs, truth)
+    assert terms.keys() == {*targets, "total"}
+    expected = sum((0.1 * k) ** 2 for k in range(len(targets)))
+    assert float(terms["total"]) == pytest.approx(expected, rel=1e-4)

@@ -1,4 +1,4 @@
-"""MindSpore's loop against PyTorch's, and what it leaves on disk."""
+"""Training in MindSpore against PyTorch's, and what it leaves on disk."""
 
 import csv
 import json
@@ -15,16 +15,18 @@ import torch
 mindspore = pytest.importorskip("mindspore", reason="MindSpore is not installed")
 
 from unshine.errors import UnshineError  # noqa: E402
+from unshine.layers import Layers  # noqa: E402
 from unshine.networks import three_stage  # noqa: E402
 from unshine.networks.three_stage import Sizes  # noqa: E402
+from unshine.networks.three_stage import mindspore as cells  # noqa: E402
 from unshine.networks.three_stage.torch import ThreeStage  # noqa: E402
 from unshine.networks.weights import read_weights  # noqa: E402
 from unshine.synth import camera, patterns  # noqa: E402
-from unshine.synth.camera import Tuples  # noqa: E402
 from unshine.synth.procedural import Studio  # noqa: E402
-from unshine.training import loop, validation  # noqa: E402
-from unshine.training import mindspore as cells  # noqa: E402
+from unshine.training import mindspore as training  # noqa: E402
+from unshine.training import torch as twin_training  # noqa: E402
 from unshine.training.losses import losses  # noqa: E402
+from unshine.training.recipes import UNSHINE  # noqa: E402
 from unshine.training.settings import Settings  # noqa: E402
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -39,18 +41,20 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def settings(folder: Path, **changes) -> Settings:
-    given = {"samples": 64, "batch": 4, "size": 32, "device": "cpu", "precision": "32"}
-    return Settings(folder, **(given | {"warmup": 2} | changes))
+    recipe = replace(UNSHINE, batch=4, size=32, warmup=2, synthetic=8)
+    given = {"samples": 64, "recipe": recipe, "device": "cpu", "precision": "32"}
+    return Settings(folder, **(given | changes))
 
 
-def batch(seed: int) -> Tuples:
+def batch(seed: int) -> Layers[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        return camera.develop(Studio(32, patterns.atlas(2)).render(4, generator), generator)
+        scene = Studio(32, patterns.atlas(2)).render(4, generator)
+        return Layers(**camera.develop(scene, generator)._asdict())
 
 
-def arrays(truth: Tuples) -> list[np.ndarray]:
-    return [x.numpy() for x in truth]
+def arrays(truth: Layers[torch.Tensor]) -> Layers[np.ndarray]:
+    return Layers(**{name: x.numpy() for name, x in truth.given().items()})
 
 
 def weights(seed: int = 0) -> dict[str, np.ndarray]:
@@ -75,12 +79,12 @@ def relative(a: np.ndarray, b: np.ndarray) -> float:
 def test_one_step_is_the_same_in_both_frameworks():
     truth, tensors = batch(3), weights()
     network = torch_network(tensors)
-    terms = losses(network(truth.image), truth)
+    terms = losses(network(truth.image)._asdict(), truth.given())
     terms["total"].backward()
-    cell = cells.three_stage_cells.ThreeStage(SMALL)
-    cells.three_stage_cells.load(cell, tensors)
-    compute = mindspore.jit(cells.gradients_of(cell, paper=False))
-    (total, found), gradients = compute(*map(mindspore.Tensor, arrays(truth)))
+    cell = cells.ThreeStage(SMALL)
+    cells.load(cell, tensors)
+    compute = mindspore.jit(training.gradients_of(cell, UNSHINE))
+    (total, found), gradients = compute(*(mindspore.Tensor(x.numpy()) for x in truth))
     assert float(total) == pytest.approx(float(terms["total"]), rel=1e-5)
     for name, mine in zip(terms, found, strict=True):
         assert float(mine) == pytest.approx(float(terms[name]), rel=1e-5), name
@@ -103,17 +107,18 @@ def kept(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("runs")
     original, three_stage.FAST = three_stage.FAST, SMALL
     try:
-        given = settings(folder / "mindspore", validate_on=None)
-        run = cells._Run(given)
-        cells.three_stage_cells.load(run.network, weights())
-        for parameter, average in zip(run.parameters, run.average, strict=True):
+        given = settings(folder / "mindspore")
+        run = training.Run(given)
+        cells.load(run.network, weights())
+        for parameter, average in zip(run.parameters, run.ema, strict=True):
             average.set_data(parameter.value())
-        twin = loop._Run(replace(given, output=folder / "torch"), loop._fabric(given))
-        twin.network.load_state_dict(torch_network(weights()).state_dict())
-        twin.average = {n: x.detach().clone() for n, x in twin.network.state_dict().items()}
+        fabric = twin_training.make_fabric(given)
+        twin = twin_training.Run(replace(given, output=folder / "torch"), fabric)
+        for network in (twin.network, twin.ema_network):
+            network.load_state_dict(torch_network(weights()).state_dict())
         for seed in range(3):
-            run.learn(arrays(batch(seed)))
-            twin.learn(batch(seed))
+            run.train_step(arrays(batch(seed)))
+            twin.train_step(batch(seed))
     finally:
         three_stage.FAST = original
     return run, twin
@@ -125,44 +130,42 @@ def test_three_steps_are_the_same_in_both_frameworks(kept):
     for mine, theirs in zip(run.recent, twin.recent, strict=True):
         assert mine.keys() == theirs.keys()
         assert float(mine["total"]) == pytest.approx(float(theirs["total"]), rel=1e-4)
-    state = twin.network.state_dict()
-    for parameter, average in zip(run.parameters, run.average, strict=True):
+    state, averages = twin.network.state_dict(), twin.ema_network.state_dict()
+    for parameter, average in zip(run.parameters, run.ema, strict=True):
         name = parameter.name
         assert relative(parameter.asnumpy(), state[name].numpy()) < 1e-3, name
-        assert relative(average.asnumpy(), twin.average[name].numpy()) < 1e-3, name
+        assert relative(average.asnumpy(), averages[name].numpy()) < 1e-3, name
         assert relative(average.asnumpy(), parameter.asnumpy()) > 1e-6, name
 
 
-def test_what_is_kept_is_the_averaged_network_and_resumes(kept, monkeypatch):
+def test_what_is_saved_is_the_averaged_network_and_resumes(kept):
     run, _ = kept
-    monkeypatch.setattr(
-        validation, "choices", lambda _: {"synthetic": 8, "real": None, "stored_tone": False}
-    )
     folder = run.settings.output
     folder.mkdir(parents=True, exist_ok=True)
     image = batch(9).image.numpy()
-    for _ in range(2):  # the second time, the judged graph is compiled already
-        run.keep()
+    for _ in range(2):  # the second time, its graph is compiled already
+        run.save()
         written = read_weights(folder / "weights.safetensors").tensors
-        averages = {p.name.removeprefix("average."): p.asnumpy() for p in run.average}
+        averages = {p.name.removeprefix("average."): p.asnumpy() for p in run.ema}
         assert all(np.allclose(written[n], x, atol=1e-4) for n, x in averages.items())
         with torch.no_grad():
             expected = torch_network(averages)(torch.from_numpy(image)).clean.numpy()
         clean = run.engine()(image, ("clean",))["clean"]
         assert np.abs(clean - expected).max() < 1e-4
-        run.learn(arrays(batch(4)))
-    run.keep()
+        run.train_step(arrays(batch(4)))
+    run.save()
     state = json.loads((folder / "checkpoint" / "state.json").read_text())
     assert (state["step"], state["samples"]) == (5, 20)
-    resumed = cells._Run(replace(run.settings, resume=folder / "checkpoint"))
+    resumed = training.Run(replace(run.settings, resume=folder / "checkpoint"))
     assert (resumed.step, resumed.samples) == (5, 20)
     for one in (run, resumed):
-        one.learn(arrays(batch(7)))
-    for a, b in zip(run._parameters(), resumed._parameters(), strict=True):
+        one.train_step(arrays(batch(7)))
+    for a, b in zip(run.state_parameters(), resumed.state_parameters(), strict=True):
         assert a.name == b.name
         assert np.array_equal(a.asnumpy(), b.asnumpy()), a.name
-    with pytest.raises(UnshineError, match="checkpoint of --backend mindspore"):
-        loop._Run(replace(run.settings, resume=folder / "checkpoint"), loop._fabric(run.settings))
+    fabric = twin_training.make_fabric(run.settings)
+    with pytest.raises(UnshineError, match="checkpoint of the backend mindspore"):
+        twin_training.Run(replace(run.settings, resume=folder / "checkpoint"), fabric)
 
 
 def test_wrong_devices_are_refused(tmp_path):
@@ -172,7 +175,7 @@ def test_wrong_devices_are_refused(tmp_path):
         ({"precision": "bf16"}, "bf16 on Ascend alone"),
     ):
         with pytest.raises(UnshineError, match=words):
-            cells.train(settings(tmp_path / "run", **wrong))
+            training.train(settings(tmp_path / "run", **wrong))
 
 
 def command(*options: str) -> list[str]:

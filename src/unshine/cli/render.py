@@ -25,6 +25,9 @@ Out = Annotated[
     Path, typer.Option("-o", "--out", help="A new folder, or one of a run to go on with.")
 ]
 Count = Annotated[int, typer.Option("-n", min=1, help="How many tuples.")]
+ScenePool = Annotated[
+    bool, typer.Option("--pool", help="Such scenes, unlit, for the pool of `unshine train`.")
+]
 Procedural = Annotated[
     bool, typer.Option("--procedural", help="Scenes from formulas alone, made in seconds.")
 ]
@@ -62,6 +65,7 @@ def render(
     out: Out,
     count: Count = 64,
     procedural: Procedural = False,
+    pool: ScenePool = False,
     size: Size = RenderSettings.size,
     seed: Seed = RenderSettings.seed,
     samples: Samples = RenderSettings.samples,
@@ -84,6 +88,14 @@ def render(
     them itself. A run that was stopped goes on with the same command. Exit status: 0 all made,
     1 some could not be made (named).
     """
+    if pool:
+        _refuse(context, {"out", "count", "pool", "size", "seed"})
+        with needs("train"):
+            from unshine.training import pool as pools
+
+            pools.write(out, count, size, seed)
+        typer.echo(f"The scenes are in {out}.")
+        return
     if procedural:
         _refuse(context, {"out", "count", "procedural", "size", "seed"})
         with needs("train"):

@@ -1,106 +1,83 @@
-"""`unshine train`: train a network, on tuples made as it goes or on a dataset."""
+"""`unshine train`: train a network, on tuples made during training or on a dataset.
 
-from pathlib import Path
-from typing import Annotated
+The options are the fields of `Settings` and `Recipe`, which say what each means.
+"""
+
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields, replace
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
 from unshine.cli.extras import needs
+from unshine.training.recipes import RECIPES, VARIANTS, Recipe
+from unshine.training.settings import Settings
+
+FLAGS = {"output": ("-o", "--out")}
+"""Options that are not called as their fields are."""
 
 
-def train(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for weights, logs, sheets.")],
-    minutes: Annotated[float | None, typer.Option(min=0, help="How long to train.")] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="Or: on how many tuples.")] = None,
-    backend: Annotated[str, typer.Option(help="torch or mindspore.")] = "torch",
-    recipe: Annotated[
-        str, typer.Option(help="unshine: our network. paper: TSHRNet as its authors train it.")
-    ] = "unshine",
-    variant: Annotated[
-        str, typer.Option(help="TSHRNet's: published, physical, or mixed (no albedo, no shading).")
-    ] = "published",
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A folder or list of tuples (SSHR, SHIQ, PSD), or procedural: made as it goes."
-            " Several share each batch evenly."
-        ),
-    ] = None,
-    relight: Annotated[
-        bool,
-        typer.Option("--relight", help="Other gloss and exposure for stored tuples each time."),
-    ] = False,
-    augment: Annotated[
-        bool, typer.Option(help="Mirror stored tuples, and cut them out anywhere.")
-    ] = True,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Warn of bad stored tuples instead of stopping.")
-    ] = False,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes that read.")] = None,
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Tuples a step, on each process; 8, paper 16.")
-    ] = None,
-    size: Annotated[
-        int | None, typer.Option(min=32, help="Height and width of the tuples; 128, paper 256.")
-    ] = None,
-    rate: Annotated[
-        float | None, typer.Option(min=0, help="Learning rate; 0.001, paper 0.0001.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu or cuda; with MindSpore auto, cpu or ascend.")
-    ] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, bf16 or 32.")] = "auto",
-    init: Annotated[
-        Path | None, typer.Option(help="Start from these weights, with a fresh optimiser.")
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(help="Go on from a checkpoint folder, as if never stopped; or from weights."),
-    ] = None,
-    validate_on: Annotated[
-        Path | None, typer.Option(help="Score the pictures of this dataset as training goes on.")
-    ] = None,
-    validations: Annotated[
-        int | None, typer.Option(min=1, help="How often to validate and save; 20, paper 10.")
-    ] = None,
-) -> None:
+def train(backend: str, recipe: str, variant: str | None, **given: Any) -> None:
     """Train a network; under torchrun or msrun on several processes."""
-    if backend not in ("torch", "mindspore"):
-        raise typer.BadParameter(f"there is no backend {backend!r}; choose torch or mindspore.")
+    if variant and recipe != "paper":
+        raise typer.BadParameter("only the recipe paper has variants.")
     with needs("train" if backend == "torch" else "mindspore"):
-        from unshine.training.settings import Settings, defaults
-
-        given = {
-            "output": out,
-            "minutes": minutes,
-            "samples": samples,
-            "recipe": recipe,
-            "variant": variant,
-            "data": tuple(data) if data else None,
-            "relight": relight,
-            "augment": augment,
-            "skip_bad": skip_bad,
-            "workers": workers,
-            "batch": batch,
-            "size": size,
-            "rate": rate,
-            "seed": seed,
-            "device": device,
-            "precision": precision,
-            "init": init,
-            "resume": resume,
-            "validate_on": validate_on,
-            "validations": validations,
-        }
-        said = {name: value for name, value in given.items() if value is not None}
-        settings = Settings(**(defaults(recipe) | said))
+        chosen = VARIANTS[variant] if variant else RECIPES[recipe]
+        own = [field.name for field in _described(Recipe)]
+        changes = {name: given.pop(name) for name in own}
+        given = {name: tuple(x) if isinstance(x, list) else x for name, x in given.items()}
+        chosen = replace(chosen, **{name: x for name, x in changes.items() if x is not None})
+        settings = Settings(recipe=chosen, **given)
         if backend == "torch":
-            from unshine.training import loop
+            from unshine.training import torch
 
-            weights = loop.train(settings)
+            weights = torch.train(settings)
         else:
             from unshine.training import mindspore
 
             weights = mindspore.train(settings)
     typer.echo(f"The weights are in {weights}.")
+
+
+def _parameters() -> Iterator[Parameter]:
+    """Make the verb's parameters; typer makes an option of each."""
+    for field in _described(Settings):
+        yield _parameter(field, Settings, field.default, field.metadata["help"])
+    yield _choice("backend", ("torch", "mindspore"), "torch", "Which framework trains.")
+    yield _choice("recipe", RECIPES, "unshine", "Our network, or TSHRNet as published.")
+    yield _choice("variant", VARIANTS, None, "TSHRNet's; mixed does without albedo and shading.")
+    for field in _described(Recipe):
+        values = [f"{name} {getattr(one, field.name):g}" for name, one in RECIPES.items()]
+        words = f"{field.metadata['help']}; {', '.join(values)}"
+        yield _parameter(field, Recipe, None, words)
+
+
+def _described(kind: type) -> list[Field[Any]]:
+    return [field for field in fields(kind) if "help" in field.metadata]
+
+
+def _choice(name: str, choices: Any, default: str | None, words: str) -> Parameter:
+    annotation: Any = Annotated[Literal[*choices], typer.Option(help=words)]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _parameter(field: Field[Any], owner: type, default: Any, words: str) -> Parameter:
+    kind: Any = get_type_hints(owner)[field.name]
+    if default == ():
+        kind, default = list[get_args(kind)[0]], []  # type: ignore[misc]
+    name = field.name.replace("_", "-")
+    flags = FLAGS.get(field.name, (f"--{name}/--no-{name}" if kind is bool else f"--{name}",))
+    option = typer.Option(*flags, help=f"{words}.", **field.metadata["limits"])
+    return Parameter(
+        field.name,
+        Parameter.KEYWORD_ONLY,
+        default=Parameter.empty if default is MISSING else default,
+        annotation=Annotated[kind, option],
+    )
+
+
+train.__dict__["__signature__"] = Signature(list(_parameters()))
+train.__annotations__ = {
+    name: x.annotation for name, x in Signature.from_callable(train).parameters.items()
+}

@@ -46,9 +46,14 @@ def save_checkpoint(folder: Path, tensors: "dict[str, Tensor]", state: dict[str,
         (new / "state.json").write_text(json.dumps(state, indent=1))
 
 
-def holds_weights_alone(path: Path) -> bool:
-    """Whether there is something here that is no checkpoint, so that it can only be weights."""
-    return path.exists() and not (path / "state.json").exists()
+def starting_point(init: Path | None, resume: Path | None) -> tuple[Path | None, Path | None]:
+    """Return the weights or the checkpoint to start from, of what a run is told.
+
+    A path to resume from that exists and is no checkpoint can only be weights.
+    """
+    if resume and resume.exists() and not (resume / "state.json").exists():
+        return resume, None
+    return init, resume
 
 
 def load_checkpoint(folder: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
@@ -86,7 +91,7 @@ def load_state(folder: Path, framework: str) -> dict[str, Any]:
     written = state.get("framework", "torch")
     if written != framework:
         raise UnshineError(
-            f"{folder} is a checkpoint of --backend {written}; weights.safetensors beside it starts"
-            f" either, with --init."
+            f"{folder} is a checkpoint of the backend {written}; the weights.safetensors beside it"
+            " start either (init)."
         )
     return state

@@ -3,7 +3,7 @@
 Written with operators and methods that PyTorch and MindSpore share, so that both minimise the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from unshine import optics
 from unshine.networks.tshrnet import normalise
@@ -30,22 +30,20 @@ makes a timid network.
 """
 
 
-def losses(outputs: Sequence[Array], truth: Sequence[Array]) -> dict[str, Array]:
+def losses(outputs: Mapping[str, Array], truth: Mapping[str, Array]) -> dict[str, Array]:
     """Mean loss of each term over the batch, and their weighted ``total``.
 
     Parameters
     ----------
-    outputs : Outputs
-        Of `ThreeStage` for ``truth.image``: `networks.three_stage.torch.Outputs`, or MindSpore's
-        tuple of the same nine.
-    truth : Tuples
-        `synth.camera.Tuples`, or a tuple of the same eight. Shading that is 0 all over says that
-        nobody knows albedo and shading.
+    outputs : mapping of str to array
+        Of `ThreeStage` for the image, by the names of `networks.three_stage.torch.Outputs`.
+    truth : mapping of str to array
+        As `synth.camera.develop` makes it, by the names of `unshine.layers`. Shading that is 0 all
+        over says that nobody knows albedo and shading.
     """
-    guessed_albedo, guessed_shading, guessed_diffuse, _, guess, _, ungated, logits, residue = (
-        outputs
-    )
-    image, albedo, shading, specular, diffuse, clean, highlight, _ = truth
+    image, shading, clean = truth["image"], truth["shading"], truth["clean"]
+    diffuse, highlight = truth["diffuse"], truth["highlight"]
+    ungated = outputs["ungated"]
     strength = STRENGTH_WEIGHT * _largest(abs(image - clean))
     weight = 1 + strength
     # The ungated picture is asked "what is there if this is a highlight?", and counts little
@@ -55,20 +53,20 @@ def losses(outputs: Sequence[Array], truth: Sequence[Array]) -> dict[str, Array]
     # Where nothing is lit or everything is black, albedo and shading mean nothing.
     lit = 1.0 * (_largest(diffuse) > 0.02) * (_largest(shading) > 0)
     # Compared as display values, where an error looks equally bad in dark and bright parts.
-    shading_error = optics.encode(guessed_shading + 1e-6) - optics.encode(shading + 1e-6)
+    shading_error = optics.encode(outputs["shading"] + 1e-6) - optics.encode(shading + 1e-6)
     terms = {
-        "albedo": _mean(guessed_albedo - albedo, lit),
+        "albedo": _mean(outputs["albedo"] - truth["albedo"], lit),
         "shading": _mean(shading_error.clip(-1, 1), lit),
-        "specular": _mean(residue - specular, weight),
-        "diffuse": _mean(guessed_diffuse - diffuse, half_bold),
+        "specular": _mean(outputs["residue"] - truth["specular"], weight),
+        "diffuse": _mean(outputs["diffuse"] - diffuse, half_bold),
         "ungated": _mean(ungated - clean, bold),
-        "clean": _mean(guess - clean, weight),
+        "clean": _mean(outputs["clean"] - clean, weight),
         # Grey where colour should be is the error that people notice first.
         "colour": _mean(_without_grey(ungated - clean), bold),
         "edges": _edges(ungated - clean, bold),
         # The gate has its own truth: one that learns only through the picture's error closes,
         # and a closed gate passes no gradient to open it again.
-        "highlight": _cross_entropy(logits, highlight),
+        "highlight": _cross_entropy(outputs["logits"], highlight),
     }
     total = 0.0
     for name, share in WEIGHTS.items():
@@ -77,34 +75,29 @@ def losses(outputs: Sequence[Array], truth: Sequence[Array]) -> dict[str, Array]
     return terms
 
 
-def paper_losses(outputs: Sequence[Array], truth: Sequence[Array]) -> dict[str, Array]:
+TARGETS = {"coarse": "diffuse"}
+"""What TSHRNet's outputs are compared with, where that has another name."""
+
+
+def paper_losses(outputs: Mapping[str, Array], truth: Mapping[str, Array]) -> dict[str, Array]:
     """TSHRNet's mean squared errors, of normalised display values, each with weight 1.
 
     Parameters
     ----------
-    outputs : sequence
-        What `TSHRNet.normalised` returns for the image: five pictures, or four of ``mixed``.
-    truth : sequence
-        Image, albedo, shading, residue, diffuse and tone-corrected picture, display values.
+    outputs : mapping of str to array
+        What `TSHRNet.normalised` returns for the image, by the names of `tshrnet.OUTPUTS`.
+    truth : mapping of str to array
+        Albedo, shading, specular, diffuse and clean, by the names of `unshine.layers`; display
+        values, all of them.
 
     References
     ----------
     Fu et al., "Towards High-Quality Specular Highlight Removal by Leveraging Large-scale Synthetic
     Data", ICCV 2023.
     """
-    _, albedo, shading, specular, diffuse, clean = truth
-    if len(outputs) == 4:
-        coarse, residue, refined, final = outputs
-        terms = {"coarse": _squared(coarse, diffuse)}
-    else:
-        guessed_albedo, guessed_shading, residue, refined, final = outputs
-        terms = {
-            "albedo": _squared(guessed_albedo, albedo),
-            "shading": _squared(guessed_shading, shading),
-        }
-    terms["specular"] = _squared(residue, specular)
-    terms["diffuse"] = _squared(refined, diffuse)
-    terms["clean"] = _squared(final, clean)
+    terms = {}
+    for name, output in outputs.items():
+        terms[name] = _squared(output, truth[TARGETS.get(name, name)])
     total = 0.0
     for term in terms.values():
         total = total + term

@@ -1,35 +1,26 @@
-"""What one training run is told, whatever the framework."""
+"""Settings of one training run, whatever the framework; `unshine train` is made from the fields."""
 
-import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from unshine.errors import UnshineError
-from unshine.networks.tshrnet import VARIANTS, WIDTH, Variant
-
-Recipe = Literal["unshine", "paper"]
-"""`unshine` trains our three-stage network, `paper` TSHRNet with its five mean squared errors and
-Adam; its pictures are a multiple of 256 pixels wide and high."""
+from unshine.training.recipes import UNSHINE, Recipe, option
 
 PROCEDURAL = "procedural"
-"""What stands for tuples made as it goes among `Settings.data`."""
+"""Stands for tuples made during training among `Settings.data`."""
 
-Target = Literal["tuples", "scene", "paper", "mixed"]
-"""What becomes of a tuple on disk: our network's truth, a scene to be lit anew, or the truth of
-TSHRNet with albedo and shading or without."""
 
-FIELDS: dict[Target, tuple[str, ...]] = {
-    "tuples": (
-        "image", "albedo", "shading", "specular", "diffuse", "clean", "highlight", "mask",
-    ),
-    "scene": ("albedo", "diffuse", "specular", "mask"),
-    "paper": ("image", "albedo", "shading", "specular", "diffuse", "clean"),
-    "mixed": ("image", "albedo", "shading", "specular", "diffuse", "clean"),
-}  # fmt: skip
-"""The arrays of each target, (B, C, H, W): those of `synth.camera.Tuples` and
-`synth.procedural.Scene`, and display values for the paper."""
+@dataclass(frozen=True)
+class Source:
+    """Where some tuples of each batch come from."""
+
+    kind: Literal["procedural", "tuples", "pool", "photos"]
+    path: Path
+    """Of no meaning for procedural tuples."""
+    count: int
+    """How many of a batch."""
 
 
 @dataclass(frozen=True)
@@ -38,68 +29,96 @@ class Settings:
 
     Either `minutes` or `samples` says how long; the learning rate falls along a half cosine to
     its end, whichever it is.
+
+    Raises
+    ------
+    UnshineError
+        If settings contradict one another.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> Settings(Path("run"), samples=64, recipe=replace(UNSHINE, batch=4)).sources
+    (Source(kind='procedural', path=PosixPath('procedural'), count=4),)
     """
 
-    output: Path
-    minutes: float | None = None
-    samples: int | None = None
-    recipe: Recipe = "unshine"
-    variant: Variant = "published"
-    """Of TSHRNet; for the paper's recipe alone."""
-    width: int = WIDTH
-    """TSHRNet's channels at half resolution; only tests need others than the paper's."""
-    data: tuple[str, ...] = (PROCEDURAL,)
-    """Folders or lists of tuples; `PROCEDURAL` may be one of them. Each has an even share."""
-    relight: bool = False
-    """Whether tuples on disk get other gloss, exposure and a camera's marks each time."""
-    augment: bool = True
-    """Whether tuples on disk are mirrored and cut out anywhere."""
-    skip_bad: bool = False
-    workers: int | None = None
-    """Processes that read; as many as there are processors, up to 8, if left out."""
-    batch: int = 8
-    size: int = 128
-    rate: float = 1e-3
-    warmup: int = 200
-    averaging: float = 0.999
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    init: Path | None = None
-    resume: Path | None = None
-    validate_on: Path | None = None
-    validations: int = 20
+    output: Path = option("Folder for weights, logs and sheets")
+    minutes: float | None = option("How long to train, in minutes", None, min=0)
+    samples: int | None = option("Or: on how many tuples", None, min=1)
+    recipe: Recipe = UNSHINE
+    data: tuple[str, ...] = option(
+        "A folder or list of tuples (SSHR, SHIQ, PSD), or procedural: made during training."
+        " May be given several times. Procedural if there is no other source",
+        (),
+    )
+    pool: Path | None = option("A pool of rendered scenes, lit again for each batch", None)
+    photos: Path | None = option("A folder of photographs, on which gloss is rendered", None)
+    share: tuple[int, ...] = option(
+        "Tuples of a batch from each source: data in their order, pool, photos. Even if left out",
+        (),
+        min=0,
+    )
+    relight: bool = option("Other gloss and exposure for stored tuples each time", False)
+    augment: bool = option("Crop stored tuples anywhere, and mirror them", True)
+    skip_bad: bool = option("Warn of bad stored tuples instead of stopping", False)
+    workers: int | None = option(
+        "Processes that read; as many as there are processors, up to 8, if left out", None, min=0
+    )
+    seed: int = option("Of everything that is random", 0, min=0)
+    device: Literal["auto", "cpu", "cuda", "ascend"] = option(
+        "Where to train: PyTorch on cpu or cuda, MindSpore on cpu or ascend", "auto"
+    )
+    precision: Literal["auto", "bf16", "32"] = option("Of the network's arithmetic", "auto")
+    init: Path | None = option("Start from these weights, with a fresh optimiser", None)
+    resume: Path | None = option(
+        "Go on from a checkpoint folder, as if never stopped; or from weights", None
+    )
+    validate_on: Path | None = option("Score the images of this dataset as training goes on", None)
+    checkpoint_minutes: float = option("Minutes between checkpoints, at most", 30.0, min=0)
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.samples is None):
-            raise UnshineError("Say how long to train: --minutes or --samples, one of them.")
+            raise UnshineError("Say how long to train, in minutes or in samples: one of them.")
         if self.init and self.resume:
-            raise UnshineError("--init starts anew and --resume goes on: give one of them.")
-        if self.recipe not in get_args(Recipe):
-            raise UnshineError(f"There is no recipe {self.recipe!r}; choose unshine or paper.")
-        if self.variant not in VARIANTS:
-            known = ", ".join(VARIANTS)
-            raise UnshineError(f"There is no variant {self.variant!r}; choose from {known}.")
-        if self.recipe == "paper" and self.size % 256:
-            raise UnshineError("TSHRNet needs --size 256, or a multiple of it.")
-        if self.variant != "published" and self.recipe != "paper":
-            raise UnshineError("--variant is TSHRNet's; give --recipe paper too.")
-        if self.relight and self.folders == ():
-            raise UnshineError("--relight is for tuples on disk; name them with --data.")
-        if self.precision not in ("auto", "bf16", "32"):
-            raise UnshineError(f"There is no precision {self.precision!r}; choose bf16 or 32.")
-        if not 1 <= len(self.data) <= self.batch:
-            raise UnshineError("A batch must have room for each dataset; give a larger --batch.")
+            raise UnshineError("init starts again and resume goes on: give one of them.")
+        for name, choices in _CHOICES.items():
+            if (chosen := getattr(self, name)) not in choices:
+                known = ", ".join(choices)
+                raise UnshineError(f"There is no {name} {chosen!r}; choose one of {known}.")
+        if self.relight and not self.of_kind("tuples"):
+            raise UnshineError("Only tuples on disk can be lit again (relight); name some as data.")
+        counts = [source.count for source in self.sources]
+        if len(self.share) not in (0, len(counts)):
+            raise UnshineError(
+                f"There are {len(counts)} sources of tuples and {len(self.share)} shares of a"
+                " batch; give one for each."
+            )
+        if sum(counts) != self.recipe.batch or min(counts) < 1:
+            raise UnshineError(
+                f"Each of the {len(counts)} sources needs a share of the batch, {self.recipe.batch}"
+                " tuples in all."
+            )
 
     @property
-    def folders(self) -> tuple[Path, ...]:
-        """The datasets on disk."""
-        return tuple(Path(data) for data in self.data if data != PROCEDURAL)
+    def sources(self) -> tuple[Source, ...]:
+        """Where the tuples of a batch come from, and how many from each."""
+        found: list[tuple[Any, Path]] = [
+            (PROCEDURAL if data == PROCEDURAL else "tuples", Path(data)) for data in self.data
+        ]
+        found += [("pool", self.pool)] if self.pool else []
+        found += [("photos", self.photos)] if self.photos else []
+        found = found or [(PROCEDURAL, Path(PROCEDURAL))]
+        batch, count = self.recipe.batch, len(found)
+        # The last ones take what does not divide.
+        even = (batch * (k + 1) // count - batch * k // count for k in range(count))
+        return tuple(
+            Source(kind, path, share)
+            for (kind, path), share in zip(found, self.share or even, strict=False)
+        )
 
-    @property
-    def procedural(self) -> int:
-        """How many tuples of a batch are made as it goes."""
-        return self.batch * self.data.count(PROCEDURAL) // len(self.data)
+    def of_kind(self, kind: str) -> tuple[Source, ...]:
+        """Return the sources of a kind."""
+        return tuple(source for source in self.sources if source.kind == kind)
 
     @property
     def readers(self) -> int:
@@ -109,22 +128,13 @@ class Settings:
         cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         return min(8, cpus or 1)
 
-    @property
-    def target(self) -> Target:
-        """What the network is trained towards."""
-        if self.recipe == "unshine":
-            return "tuples"
-        return "mixed" if self.variant == "mixed" else "paper"
+    def as_text(self) -> dict[str, Any]:
+        """Return what a checkpoint says of its run."""
+        return {field.name: str(getattr(self, field.name)) for field in fields(self)}
 
 
-def defaults(recipe: str) -> dict[str, Any]:
-    """Settings that are the paper's own with its recipe."""
-    if recipe == "paper":
-        return {"batch": 16, "size": 256, "rate": 1e-4, "warmup": 1, "validations": 10}
-    return {}
-
-
-def learning_rate(done: float, step: int, warmup: int) -> float:
-    """Share of the full rate: a linear warm-up, then half a cosine down to 1 %."""
-    cosine = 0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * min(done, 1.0)))
-    return min(1.0, (step + 1) / warmup) * cosine
+_CHOICES = {
+    name: get_args(kind)
+    for name, kind in get_type_hints(Settings).items()
+    if name in ("device", "precision")
+}

@@ -1,4 +1,4 @@
-"""How good the weights are so far: scores on tuples never trained on, a sheet to look at.
+"""Validation: scores on tuples never trained on, and a sheet to look at.
 
 Works on NumPy arrays and anything that is called as an engine is, whatever its framework.
 """
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unshine import optics
+from unshine import optics, tone
 from unshine.data import readers
 from unshine.data.item import Entry, Floats, resize_image
 from unshine.data.readers import Reader
-from unshine.training.settings import PROCEDURAL, Settings
-
-if TYPE_CHECKING:
-    from unshine.synth.camera import Tuples
+from unshine.layers import Layers
+from unshine.metrics import change, highlight_region, psnr
+from unshine.pixels import to_uint8
+from unshine.training.disk import merge
 
 SEED = 2_023_000_000
 """Far from every seed of `ProceduralStream`."""
@@ -28,40 +28,39 @@ SEED = 2_023_000_000
 COUNT, SIZE = 64, 128
 
 MOST = 64
-"""How many pictures of a folder are scored at most, evenly spread."""
+"""How many images of a folder are scored at most, evenly spread."""
 
 
 @dataclass(frozen=True)
-class Engine:
+class TrainingEngine:
     """A network in training, called as those of `unshine.engines` are."""
 
-    run: Callable[[Floats], Sequence[Floats]]
-    """From (B, 3, H, W) to the outputs, in the order of `names`."""
+    run: Callable[[Floats], dict[str, Floats]]
+    """From (B, 3, H, W) to the outputs by name."""
     names: tuple[str, ...]
 
     def __call__(self, image: Floats, outputs: Sequence[str]) -> dict[str, Floats]:
         """Run the network; see `unshine.engines.onnx.OnnxEngine`."""
-        found = dict(zip(self.names, self.run(image), strict=True))
+        found = self.run(image)
         return {name: found[name] for name in outputs}
 
 
 class Scored(NamedTuple):
-    """A picture, what the network made of it, and what it should be: (C, H, W), display values."""
+    """What a network made of an image, and what it should be: (H, W, C), display values."""
 
-    image: Floats
-    layers: dict[str, Floats]
-    clean: Floats
-    diffuse: Floats
+    outputs: dict[str, Floats]
+    truth: Layers[Floats]
+    """Image, diffuse, clean."""
     mask: NDArray[np.bool_]
+    """The object, (H, W)."""
 
 
 @cache
-def tuples() -> "Tuples":
-    """The fixed synthetic validation set; made on the CPU, so the same on every machine."""
+def tuples() -> Layers[Floats]:
+    """Make the fixed synthetic validation set, on the CPU, so the same on every machine."""
     import torch
 
     from unshine.synth import camera, patterns
-    from unshine.synth.camera import Tuples
     from unshine.synth.procedural import Studio
 
     generator = torch.Generator().manual_seed(SEED)
@@ -70,32 +69,35 @@ def tuples() -> "Tuples":
         batches = [
             camera.develop(studio.render(8, generator), generator) for _ in range(COUNT // 8)
         ]
-    return Tuples(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+    return merge([Layers(**x._asdict()) for x in batches], lambda x: torch.cat(x).numpy())
 
 
 def validate(
-    engine: Engine, synthetic: int = COUNT, real: Path | None = None, stored_tone: bool = False
+    engine: TrainingEngine,
+    synthetic: int = COUNT,
+    real: Path | None = None,
+    stored_tone: bool = False,
 ) -> tuple[dict[str, float], Image.Image]:
     """Score a network.
 
     Parameters
     ----------
-    engine : Engine
+    engine : TrainingEngine
     synthetic : int
         How many tuples of the synthetic set to take.
     real : Path, optional
         A folder in the layout of any dataset.
     stored_tone : bool
-        Whether a dataset's own tone-corrected pictures are the truth, not ours.
+        Whether a dataset's own tone-corrected images are the truth, not ours.
 
     Returns
     -------
     scores : dict
         On the synthetic set: PSNR in the highlight region and its gain over the input, and the
-        change (RMS, 8-bit levels) of pictures that have no highlight. On the folder of `real`
-        pictures the same, for glossy and matte ones.
+        change (RMS, 8-bit levels) of images that have no highlight. On the folder of `real`
+        images the same, for glossy and matte ones.
     sheet : PIL image
-        Input, result, truth, highlight map, A, S of some pictures, one a row.
+        Input, result, truth, highlight map, A, S of some images, one a row.
     """
     scores: dict[str, float] = {}
     shown: list[Scored] = []
@@ -112,41 +114,33 @@ def validate(
 
 
 def check(folder: Path) -> tuple[Reader, list[Entry]]:
-    """Find the pictures of a folder to validate on, or say that there are none."""
+    """Find the images of a folder to validate on, or say that there are none."""
     return readers.find(folder)
 
 
-def choices(settings: Settings) -> dict[str, Any]:
-    """What a run validates on: `validate`'s arguments."""
-    paper = settings.recipe == "paper"
-    wanted = settings.validate_on is None or PROCEDURAL in settings.data
-    return {
-        # TSHRNet costs a hundred times as much.
-        "synthetic": wanted * (COUNT // 8 if paper else COUNT),
-        "real": settings.validate_on,
-        "stored_tone": paper,
-    }
-
-
-def _synthetic(engine: Engine, count: int) -> list[Scored]:
-    truth = [np.asarray(x[:count]) for x in tuples()]
-    image, _, _, _, diffuse, clean, _, mask = truth
+def _synthetic(engine: TrainingEngine, count: int) -> list[Scored]:
+    truth = tuples()
     names = [name for name in SHOWN if name in engine.names]
-    layers = [engine(image[k : k + 8], names) for k in range(0, count, 8)]
-    found = {name: np.concatenate([part[name] for part in layers]) for name in names}
+    batches = [engine(truth.image[k : k + 8], names) for k in range(0, count, 8)]
+    outputs = {name: _colours_last([part[name] for part in batches]) for name in names}
+    image, diffuse, clean = (_colours_last([x]) for x in (truth.image, truth.diffuse, truth.clean))
+    everywhere = np.ones(image.shape[1:3], np.bool_)
     return [
         Scored(
-            image[k],
-            {name: layer[k] for name, layer in found.items()},
-            clean[k],
-            diffuse[k],
-            np.ones_like(mask[k, 0], np.bool_),
+            {name: output[k] for name, output in outputs.items()},
+            Layers(image=image[k], diffuse=diffuse[k], clean=clean[k]),
+            everywhere,
         )
         for k in range(count)
     ]
 
 
-def _folder(engine: Engine, folder: Path, stored_tone: bool) -> Iterator[Scored]:
+def _colours_last(batches: list[Floats]) -> Floats:
+    """Join batches, (B, C, H, W), to one of (B, H, W, C)."""
+    return np.moveaxis(np.concatenate(batches), 1, 3)
+
+
+def _folder(engine: TrainingEngine, folder: Path, stored_tone: bool) -> Iterator[Scored]:
     reader, entries = check(folder)
     names = [name for name in SHOWN if name in engine.names]
     for k in np.unique(np.linspace(0, len(entries) - 1, MOST).round().astype(int)):
@@ -160,74 +154,69 @@ def _folder(engine: Engine, folder: Path, stored_tone: bool) -> Iterator[Scored]
         if example.tone_corrected is not None:
             clean = resize_image(example.tone_corrected, shape)
             if not stored_tone:
-                clean = optics.tone_correction(diffuse, image, mask, channel_axis=2)
-        image, clean, diffuse = (np.moveaxis(x, 2, 0) for x in (image, clean, diffuse))
-        layers = engine(np.ascontiguousarray(image[None]), names)
-        found = {name: layer[0] for name, layer in layers.items()}
-        yield Scored(image, found, clean, diffuse, mask[..., 0])
+                clean = tone.correction(diffuse, image, mask, channel_axis=2)
+        outputs = engine(np.ascontiguousarray(np.moveaxis(image, 2, 0)[None]), names)
+        yield Scored(
+            {name: np.moveaxis(output[0], 0, 2) for name, output in outputs.items()},
+            Layers(image=image, diffuse=diffuse, clean=clean),
+            mask[..., 0],
+        )
 
 
-def _scores(pictures: list[Scored], glossy: float, matte: float) -> dict[str, float]:
-    """Scores of the pictures whose highlight covers more, or at most, such shares of the object."""
-    psnr, gain, refined, change = [], [], [], []
-    for image, layers, clean, diffuse, mask in pictures:
-        region = ((image - clean).max(0) > 0.04) & mask
+def _scores(images: list[Scored], glossy: float, matte: float) -> dict[str, float]:
+    """Score the images whose highlight covers more, or at most, such shares of the object."""
+    found, gain, refined, changes = [], [], [], []
+    for outputs, truth, mask in images:
+        image, clean, diffuse = truth.image, truth.clean, truth.diffuse
+        region = highlight_region(image, clean, mask)
         share = region.sum() / mask.sum()
         if share > glossy:
-            psnr.append(_psnr(layers["clean"], clean, region))
-            gain.append(psnr[-1] - _psnr(image, clean, region))
+            found.append(psnr(outputs["clean"], clean, region))
+            gain.append(found[-1] - psnr(image, clean, region))
         elif share <= matte:
-            change.append(_change(image[:, mask], layers["clean"][:, mask]))
-        region = ((image - diffuse).max(0) > 0.04) & mask
+            changes.append(change(outputs["clean"], image, mask))
+        region = highlight_region(image, diffuse, mask)
         if region.sum() > glossy * mask.sum():
-            before = _psnr(image, diffuse, region)
-            refined.append(_psnr(layers["diffuse"], diffuse, region) - before)
+            before = psnr(image, diffuse, region)
+            refined.append(psnr(outputs["diffuse"], diffuse, region) - before)
     return {
-        "highlight": _mean(psnr),
+        "highlight": _mean(found),
         "gain": _mean(gain),
-        "change": _mean(change),
+        "change": _mean(changes),
         "diffuse gain": _mean(refined),
     }
-
-
-def _change(before: Floats, after: Floats) -> float:
-    """RMS difference in 8-bit levels."""
-    return float(255 * np.sqrt(np.square(after - before).mean()))
 
 
 def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def _psnr(a: Floats, b: Floats, region: NDArray[np.bool_]) -> float:
-    return float(-10 * np.log10(np.square(a - b)[:, region].mean() + 1e-10))
-
-
 SHOWN = ("clean", "diffuse", "highlight", "albedo", "shading")
 """The outputs that are scored or shown, where a network has them."""
 
 
-def _sheet(pictures: list[Scored]) -> Image.Image:
-    """Draw one picture a row, two rows side by side."""
+def _sheet(images: list[Scored]) -> Image.Image:
+    """Draw one image a row, two rows side by side."""
     rows = []
-    for image, layers, clean, _, _ in pictures:
-        shading = layers.get("shading")
+    for outputs, truth, _ in images:
+        shading = outputs.get("shading")
         if shading is not None:
-            layers = layers | {"shading": optics.encode(shading / max(shading.max(), 1e-6))}
-        shown = [layers[name] for name in SHOWN[2:] if name in layers]
-        rows.append(np.concatenate([_tile(x) for x in (image, layers["clean"], clean, *shown)], 1))
+            outputs = outputs | {"shading": optics.encode(shading / max(shading.max(), 1e-6))}
+        maps = [outputs[name] for name in SHOWN[2:] if name in outputs]
+        shown = (truth.image, outputs["clean"], truth.clean, *maps)
+        rows.append(np.concatenate([_tile(x) for x in shown], 1))
     if len(rows) % 2:
         rows.append(np.zeros_like(rows[0]))
     pairs = [np.concatenate(rows[k : k + 2], 1) for k in range(0, len(rows), 2)]
-    return Image.fromarray(np.rint(np.concatenate(pairs) * 255).astype(np.uint8))
+    return Image.fromarray(to_uint8(np.concatenate(pairs)))
 
 
-def _tile(picture: Floats) -> Floats:
-    """From (C, H, W) to (SIZE, SIZE, 3), with black beside what is not square."""
-    picture = np.repeat(picture, 3, 0) if len(picture) == 1 else picture
-    _, height, width = picture.shape
+def _tile(image: Floats) -> Floats:
+    """From (H, W, C) to (SIZE, SIZE, 3), with black beside what is not square."""
+    image = np.repeat(image, 3, 2) if image.shape[2] == 1 else image
+    height, width, _ = image.shape
     scale = SIZE / max(height, width)
     shape = (max(1, round(height * scale)), max(1, round(width * scale)))
     tile = np.zeros((SIZE, SIZE, 3), np.float32)
-    tile[: shape[0], : shape[1]] = resize_image(np.moveaxis(picture, 0, 2).clip(0, 1), shape)
+    tile[: shape[0], : shape[1]] = resize_image(image.clip(0, 1), shape)
     return tile
