@@ -55,6 +55,13 @@ def test_the_format_is_the_images_own_unless_another_is_asked_for(client):
     assert pixels(response.content).shape == (60, 90, 3)
 
 
+def test_what_a_format_has_no_place_for_is_named(client):
+    commented = file(image(), "JPEG", comment=b"by hand", quality=92)
+    assert "x-unshine-lost" not in client.post("/v1/remove", content=commented).headers
+    response = client.post("/v1/remove?format=webp", content=commented)
+    assert response.headers["x-unshine-lost"] == "comment"
+
+
 def test_a_white_mask_takes_and_a_black_one_protects(client):
     before = image()
     free = pixels(client.post("/v1/remove", content=file(before)).content)

@@ -228,6 +228,10 @@ def _described(name: str, media_types: list[str], mask: bool = False) -> dict[st
             "description": "The share of pixels that have changed, from 0 to 1.",
             "schema": {"type": "string"},
         }
+        headers["X-Unshine-Lost"] = {
+            "description": "What the image's file held and the answer's format has no place for.",
+            "schema": {"type": "string"},
+        }
     success = {
         "description": "The result.",
         "content": dict.fromkeys(media_types, binary),

@@ -164,7 +164,10 @@ class Worker:
         format = parameters.format or ("tiff" if still.kind == "raw" else still.kind)
         with steps("encode"):
             body = stills.encode(still, format, quality=parameters.quality)
-        return Answer(body, MEDIA_TYPES[format], {"X-Unshine-Changed": f"{share:.6f}"})
+        headers = {"X-Unshine-Changed": f"{share:.6f}"}
+        if body != file and (lost := stills.lost(still, format)):
+            headers["X-Unshine-Lost"] = ", ".join(lost)
+        return Answer(body, MEDIA_TYPES[format], headers)
 
     def decompose(self, steps: Steps, file: bytes, parameters: DecomposeParameters) -> Answer:
         """Take the image apart: PNG files in display values, or one EXR file in linear light."""

@@ -76,7 +76,7 @@ function send(path, form, signal, sent) {
     request.upload.onprogress = (event) => sent?.(event.loaded / event.total);
     request.onload = () => {
       const headers = new Headers();
-      for (const name of ["Content-Type", "Retry-After", "Server-Timing", "X-Unshine-Changed"]) {
+      for (const name of ["Content-Type", "Retry-After", "Server-Timing", "X-Unshine-Changed", "X-Unshine-Lost"]) {
         const value = request.getResponseHeader(name);
         if (value) headers.set(name, value);
       }

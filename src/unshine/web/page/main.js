@@ -516,7 +516,10 @@ async function save(image) {
   const given = image.file.name.match(/\.([^.]*)$/)?.[1];
   hand(await response.blob(), `${image.stem}_clean.${format || !given ? ENDINGS[kind] || kind : given}`);
   const share = 100 * Number(response.headers.get("X-Unshine-Changed"));
-  return share === 0 ? "Nothing had to change: this is the very file." : `Saved. ${share < 0.1 ? "Less than 0.1" : share.toFixed(1)} % of the pixels changed.`;
+  const lost = response.headers.get("X-Unshine-Lost");
+  if (lost) return `Saved. This format has no place for: ${lost}.`;
+  if (share === 0) return "Saved. Nothing had to change.";
+  return `Saved. ${share < 0.1 ? "Less than 0.1" : share.toFixed(1)} % of the pixels changed.`;
 }
 
 function hand(blob, name) {
