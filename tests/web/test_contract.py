@@ -18,7 +18,7 @@ api = schemathesis.pytest.from_fixture("contract")
 
 @pytest.mark.slow
 @api.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_one_that_is_described(case):
     case.call_and_validate(timeout=60)
 

@@ -63,7 +63,7 @@ void main() {
   }
   if (overlay) {
     float word = say(uv);
-    shade = mix(shade, word > 0.0 ? takeColour : protectColour, abs(word) * 0.5);
+    shade = mix(shade, word > 0.0 ? takeColour : protectColour, abs(word) * 0.35);
   }
   colour = vec4(shade, 1.0);
 }`;
