@@ -9,8 +9,6 @@ temporary folder, then read, cropped and mirrored as `unshine train` does it, fo
 reads most of them. A training step on the same machine must take longer than reading its batch.
 """
 
-import csv
-import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,15 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
+from publish import HERE, MACHINE, publish
 
 from unshine.engines.onnx import available_cpus
 from unshine.training.recipes import PAPER
 from unshine.training.settings import Settings
 from unshine.training.torch_data import stream
 
-HERE = Path(__file__).parent
 TUPLES, SIZE, BATCH, BATCHES = 64, 256, 16, 24
 SUFFIXES = ("i", "a", "s", "r", "d", "d_tc", "m")
 
@@ -63,7 +59,6 @@ def read(framework: str, settings: Settings) -> Iterator[Any]:
 
 def main() -> None:
     """Measure all, print a table and write `reading.csv`."""
-    table = Table("framework", "processes", "tuples a second")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder))
@@ -84,23 +79,17 @@ def main() -> None:
                 for _ in range(BATCHES):
                     next(batches)
                 rate = f"{BATCH * BATCHES / (time.perf_counter() - start):.0f}"
-                table.add_row(framework, str(workers), rate)
                 rows.append(
                     {
                         "framework": framework,
-                        "processes": workers,
+                        "processes": str(workers),
                         "tuples_per_second": rate,
-                        "size": SIZE,
-                        "cpus": available_cpus(),
-                        "machine": platform.machine(),
+                        "size": str(SIZE),
+                        **MACHINE,
                     }
                 )
                 del batches
-    Console().print(table)
-    with (HERE / "reading.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    publish(rows, "reading.csv")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from unshine import pixels
 from unshine.errors import UnshineError
 from unshine.io import stills
 from unshine.metrics import Mask
-from unshine.pixels import Floats as Floats
+from unshine.pixels import Floats
 
 Split = Literal["train", "test"]
 """Which part of a dataset, where it has parts."""

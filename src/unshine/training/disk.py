@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from unshine import optics, tone
 from unshine.data import item
-from unshine.data.item import Entry, Floats, resize_image
+from unshine.data.item import Entry, resize_image
 from unshine.data.readers import READERS
 from unshine.errors import UnshineError
 from unshine.layers import Layers
+from unshine.pixels import Floats
 from unshine.training.recipes import Recipe
 from unshine.training.settings import Settings
 

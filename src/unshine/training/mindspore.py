@@ -14,7 +14,6 @@ from mindspore.communication import get_group_size, get_rank, init
 from numpy.typing import NDArray
 
 from unshine import extras
-from unshine.data.item import Floats
 from unshine.engines import in_its_space
 from unshine.engines.mindspore import use
 from unshine.errors import UnshineError
@@ -23,6 +22,7 @@ from unshine.networks import NETWORKS
 from unshine.networks.three_stage import mindspore as three_stage
 from unshine.networks.tshrnet import mindspore as tshrnet
 from unshine.networks.weights import Weights, read_weights, write_weights
+from unshine.pixels import Floats
 from unshine.training import checkpoints, loop, validation
 from unshine.training.adam_mindspore import Adam
 from unshine.training.losses import WEIGHTS

@@ -7,9 +7,9 @@ import numpy as np
 from mindspore.dataset import GeneratorDataset
 from numpy.typing import NDArray
 
-from unshine.data.item import Floats
 from unshine.errors import UnshineError
 from unshine.layers import Layers
+from unshine.pixels import Floats
 from unshine.training import disk
 from unshine.training.settings import Settings
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unshine.data.item import Floats
 from unshine.errors import UnshineError
 from unshine.files import writing
 from unshine.layers import Layers
+from unshine.pixels import Floats
 from unshine.training.disk import epoch_order
 
 CHANNELS = {

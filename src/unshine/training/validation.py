@@ -15,11 +15,11 @@ from PIL import Image
 
 from unshine import optics, tone
 from unshine.data import readers
-from unshine.data.item import Entry, Floats, resize_image
+from unshine.data.item import Entry, resize_image
 from unshine.data.readers import Reader
 from unshine.layers import Layers
 from unshine.metrics import change, highlight_region, psnr
-from unshine.pixels import to_uint8
+from unshine.pixels import Floats, to_uint8
 from unshine.training.disk import merge
 
 SEED = 2_023_000_000
