@@ -9,24 +9,19 @@ import numpy as np
 import pytest
 
 from unshine import networks
+from unshine.engines import SHIPPED
 from unshine.engines.onnx import OnnxEngine
-from unshine.networks import NETWORKS, three_stage, tshrnet
+from unshine.networks import NETWORKS, tshrnet
 from unshine.networks.export import write_onnx
 from unshine.networks.weights import Weights, read_weights, write_weights
 from unshine.remover import Remover
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-SMALL = three_stage.Sizes(albedo=(8, 8), shading=(8, 8), refine=(8, 16, 16), tone=(8, 8))
-
 
 def tensors(name: str) -> dict[str, np.ndarray]:
-    """Weights of a small network of each kind."""
-    if name == "tshrnet":
-        return tshrnet.initial(0, 4)
-    from unshine.networks.three_stage.torch import ThreeStage
-
-    return {n: x.numpy() for n, x in ThreeStage(SMALL).state_dict().items()}
+    """Weights of each network, of TSHRNet a narrow one."""
+    return tshrnet.initial(0, 4) if name == "tshrnet" else read_weights(SHIPPED).tensors
 
 
 @pytest.mark.parametrize("name", NETWORKS)
