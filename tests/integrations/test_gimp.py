@@ -226,7 +226,7 @@ def test_an_image_may_stay_at_8_bits_at_a_loss(results):
 
 
 @pytest.mark.slow
-def test_opacity_is_strength(results):
+def test_opacity_is_strength_in_linear_light(results):
     before, after = (array(results["half"][name]) for name in ("before", "after"))
     light, clean = decode(before), decode(dimmed(before))
     assert np.abs(after - encode(light + 0.5 * (clean - light))).max() < 0.06 * LEVEL
