@@ -223,6 +223,8 @@ def test_wrong_usage(shell: Shell) -> None:
     shell("a.png", "-o", "c.png", "--save", "albedo,gloss", status=2)
     shell("a.png", "-o", "c.png", "--engine", "abacus", status=2)
     shell("a.png", "-o", "c.png", "--device", "abacus", status=2)
+    shell("a.png", "-o", "c.png", "--overwrite", "--skip-existing", status=2)
+    shell("a.png", "-o", "-", "--ray", "auto", status=2)
     assert _files() == ["a.png", "b.png", "file"]
 
 
@@ -439,6 +441,10 @@ def test_layers_in_sixteen_bits(shell: Shell) -> None:
     assert stills.read("b_mask.png").pixels.dtype == np.uint16
     assert stills.read("b_albedo.png").pixels.dtype == np.uint16
     assert stills.read("b.png").pixels.dtype == np.uint16
+    # A format that has no such depth keeps its own; the layers are what was meant.
+    shell("a.png", "-o", "c.jpg", "--save", "mask", "--bit-depth", 16, status=0)
+    assert stills.read("c_mask.png").pixels.dtype == np.uint16
+    shell("a.png", "-o", "d.jpg", "--bit-depth", 16, status=1)
 
 
 def test_layers_in_one_file(shell: Shell) -> None:
@@ -475,6 +481,8 @@ def test_masks_for_photogrammetry(shell: Shell) -> None:
     told = shell("in", "-o", "d", "--save", "exclude", "--sensitivity", 1, status=0, quiet=False)
     assert "100 % of it is excluded" in told
     shell("in", "-o", "e", "--save", "exclude", "--format", "png", status=2)
+    shell("in", "-o", "f", "--save", "exclude", "--save-layers", "all.tif", status=0)
+    assert _files("f") == ["a.jpg", "a.jpg.mask.png", "a_all.tif"]
 
 
 def test_masks_and_protection(shell: Shell, tiny_weights: Path) -> None:

@@ -142,14 +142,12 @@ def remove(
     from unshine.jobs.work import Network, Settings
 
     layers = _chosen(save)
+    if skip_existing and overwrite:
+        raise typer.BadParameter("not both.", param_hint="--skip-existing and --overwrite")
+    if "exclude" in layers and (format or quality):
+        raise typer.BadParameter("exclude copies the original as it is.", param_hint="--save")
     if method and (layers or save_layers or mask or protect or detail == "tile"):
-        raise typer.BadParameter(
-            "classical methods have no layers, masks or tiles.", param_hint="--method"
-        )
-    if "exclude" in layers and (format or quality or bit_depth):
-        raise typer.BadParameter(
-            "with exclude the original is copied as it is.", param_hint="--save"
-        )
+        raise typer.BadParameter("such a method has no layers, masks, tiles.", param_hint=method)
     settings = Settings(
         Network(engine, device, weights, variant, method, detail == "tile"),
         strength=strength,
@@ -163,11 +161,9 @@ def remove(
         max_pixels=max_pixels,
         existing="skip" if skip_existing else "overwrite" if overwrite else "refuse",
     )
+    exclude_ending = EXCLUDE_ENDINGS[exclude_style]
     naming = Naming(
-        suffix=suffix,
-        layers=layers,
-        exclude_ending=EXCLUDE_ENDINGS[exclude_style],
-        layered=save_layers,
+        suffix=suffix, layers=layers, exclude_ending=exclude_ending, layered=save_layers
     )
     _run(inputs, out, recursive, naming, settings, jobs, ray)
 
@@ -185,6 +181,8 @@ def _run(
     from unshine.jobs import Tally, plan
     from unshine.jobs.work import make_folder
 
+    if cluster is not None and "-" in (out, *inputs):
+        raise typer.BadParameter("a pipe does not reach a cluster.", param_hint="--ray")
     found = _find(inputs, out, recursive)
     planned = plan(found.sources, _aimed(naming, found, out, settings), settings.existing)
     if settings.keep_time is None:
@@ -286,7 +284,11 @@ def _aimed(naming: "Naming", found: "Found", out: str, settings: "Settings") -> 
             raise typer.BadParameter("layers cannot go into a pipe.", param_hint="--out")
         if sys.stdout.isatty():
             raise typer.BadParameter("an image is not for a terminal.", param_hint="--out")
-    elif settings.kind is None and path.suffix.lower() not in FORMATS and not naming.layers:
+    elif (
+        settings.kind is None
+        and path.suffix.lower() not in FORMATS
+        and "exclude" not in naming.layers
+    ):
         raise typer.BadParameter(
             f"{out} must be a folder that exists, end in a slash, or end in one of"
             f" {', '.join(FORMATS)}.",

@@ -36,9 +36,9 @@ from unshine.io.light import for_display, with_display
 from unshine.io.model import MAX_PIXELS, TITLES, Kind, Metadata, Source, Still
 
 __all__ = [
-    "FORMATS", "MAX_PIXELS", "READABLE", "Kind", "Metadata", "Saved", "Source", "Still", "detect",
-    "encode", "ending_of", "for_display", "format_of", "keep_time", "lost", "read", "with_display",
-    "write",
+    "FORMATS", "MAX_PIXELS", "READABLE", "Kind", "Metadata", "Saved", "Source", "Still",
+    "depths_of", "detect", "encode", "ending_of", "for_display", "format_of", "keep_time", "lost",
+    "read", "with_display", "write",
 ]  # fmt: skip
 
 FORMATS: dict[str, Kind] = {
@@ -296,6 +296,17 @@ def ending_of(format: Kind) -> str:
     """
     kind = "tiff" if format == "raw" else format
     return next(ending for ending, known in FORMATS.items() if known == kind)
+
+
+def depths_of(format: Kind) -> tuple[int, ...]:
+    """Return the bits of a value that a kind of file may have.
+
+    Examples
+    --------
+    >>> depths_of("png")
+    (8, 16)
+    """
+    return _DEPTHS[format]
 
 
 def keep_time(still: Still, path: str | os.PathLike[str]) -> None:

@@ -132,39 +132,40 @@ class Worker:
         analysis = self.analyse(stills.for_display(still))
         mask = self.marks.of_size(still.size)
         self._write_layers(job, still, analysis, mask)
-        if "exclude" in job.layers:
+        if "exclude" in job.layers and job.layered is None:
             return self._exclude(job, still, analysis, mask)
         clean = analysis.clean(settings.strength, settings.sensitivity, mask)
         if job.layered is not None and not self._stays(job.layered):
             self._write_layered(job.layered, still, analysis, clean, mask)
+        if "exclude" in job.layers:
+            return self._exclude(job, still, analysis, mask)
         result = stills.with_display(still, clean)
         del analysis, clean
-        saved = self._write(result, job.target, settings.kind)
+        saved = self._write(result, job)
         lost = f"{job.source}: not kept: {', '.join(saved.lost)}." if saved.lost else ""
         messages = (*job.notes, lost) if lost else job.notes
         return Outcome(job, "unchanged" if saved.copied else "done", messages)
 
-    def _write(
-        self, still: stills.Still, path: Path, kind: stills.Kind | None = None
-    ) -> stills.Saved:
-        """Write an image unless it is there already and may stay."""
+    def _write(self, still: stills.Still, job: Job) -> stills.Saved:
+        """Write the result unless it is there already and may stay."""
         settings = self.settings
+        path, kind, depth = job.target, settings.kind, settings.bit_depth
         if path == PIPE:
-            data = stills.encode(
-                still, kind, quality=settings.quality, bit_depth=settings.bit_depth
-            )
+            data = stills.encode(still, kind, quality=settings.quality, bit_depth=depth)
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
             return stills.Saved((), False)
         if self._stays(path):
             return stills.Saved((), False)
+        if job.layers and depth not in stills.depths_of(kind or stills.format_of(path)):
+            depth = None  # it is meant for the layers
         return stills.write(
             still,
             path,
             settings.existing == "overwrite",
             format=kind,
             quality=settings.quality,
-            bit_depth=settings.bit_depth,
+            bit_depth=depth,
             source_time=bool(settings.keep_time),
         )
 
