@@ -19,70 +19,83 @@ if TYPE_CHECKING:
     from unshine.data.item import Entry
 
 
+Data = Annotated[
+    Path,
+    typer.Argument(metavar="DATA", help="Folder of a dataset or of pairs; or an SSHR list file."),
+]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--methods",
+        "-m",
+        metavar="NAME",
+        help="all, unshine, or a classical method such as shen2013; may be repeated, or"
+        " several with commas.",
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option("-o", "--out", help="Folder for the results; bench/DATA unless told.")
+]
+ProtocolName = Annotated[
+    str | None,
+    typer.Option(help="How to score, e.g. sshr-tshrnet; found from the data if left out."),
+]
+Truth = Annotated[
+    Path | None, typer.Option(help="Folder of truths, if DATA is a folder of images.")
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="Other weights for unshine than the shipped ones; or TSHRNet's, which add its"
+        " rows to the table."
+    ),
+]
+Variant = Annotated[
+    Literal["published", "physical", "mixed"] | None,
+    typer.Option(help="Which TSHRNet the weights are for, where they do not say."),
+]
+Onnx = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=FILE", help="Somebody's network, 1×3×H×W in and out."),
+]
+Symmetric = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="That network's values are in [-1, 1]."),
+]
+Predictions = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=DIR", help="Somebody's results, named as the images."),
+]
+OnError = Annotated[
+    Literal["refuse", "skip"],
+    typer.Option(
+        help="What to do about an image that cannot be scored: stop, or leave it out for all"
+        " methods and say so."
+    ),
+]
+Images = Annotated[int, typer.Option(min=0, help="How many images to show in the report.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option("-j", "--jobs", min=1, help="Processes; one for each processor unless told."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start again where results exist.")]
+
+
 def bench(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA", help="Folder of a dataset or of pairs; or an SSHR list file."
-        ),
-    ],
-    methods: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--methods",
-            "-m",
-            metavar="NAME",
-            help="all, unshine, or a classical method such as shen2013; may be repeated, or"
-            " several with commas.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder for the results [bench/DATA].")
-    ] = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(help="How to score, e.g. sshr-tshrnet; found from the data if left out."),
-    ] = None,
-    truth: Annotated[
-        Path | None, typer.Option(help="Folder of truths, if DATA is a folder of images.")
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            help="Other weights for unshine than the shipped ones; or TSHRNet's, which add its"
-            " rows to the table."
-        ),
-    ] = None,
-    variant: Annotated[
-        Literal["published", "physical", "mixed"] | None,
-        typer.Option(help="Which TSHRNet the weights are for, where they do not say."),
-    ] = None,
-    onnx: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="Somebody's network, 1×3×H×W in and out."),
-    ] = None,
-    symmetric: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="That network's values are in [-1, 1]."),
-    ] = None,
-    predictions: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=DIR", help="Somebody's results, named as the images."),
-    ] = None,
-    on_error: Annotated[
-        Literal["refuse", "skip"],
-        typer.Option(
-            help="What to do about an image that cannot be scored: stop, or leave it out for all"
-            " methods and say so."
-        ),
-    ] = "refuse",
-    images: Annotated[int, typer.Option(min=0, help="How many images to show in the report.")] = 50,
-    jobs: Annotated[
-        int | None, typer.Option("-j", "--jobs", min=1, help="Processes [one a processor].")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Start again where results exist.")
-    ] = False,
+    data: Data,
+    methods: Methods = None,
+    out: Out = None,
+    protocol: ProtocolName = None,
+    truth: Truth = None,
+    weights: Weights = None,
+    variant: Variant = None,
+    onnx: Onnx = None,
+    symmetric: Symmetric = None,
+    predictions: Predictions = None,
+    on_error: OnError = "refuse",
+    images: Images = 50,
+    jobs: Jobs = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Score methods on a dataset; write results.csv, table.md, table.csv and report.html.
 
