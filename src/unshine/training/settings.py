@@ -38,8 +38,9 @@ class Settings:
     Examples
     --------
     >>> from dataclasses import replace
-    >>> Settings(Path("run"), samples=64, recipe=replace(UNSHINE, batch=4)).sources
-    (Source(kind='procedural', path=PosixPath('procedural'), count=4),)
+    >>> settings = Settings(Path("run"), samples=64, recipe=replace(UNSHINE, batch=4))
+    >>> [(source.kind, source.count) for source in settings.sources]
+    [('procedural', 4)]
     """
 
     output: Path = option("Folder for weights, logs and sheets")
@@ -87,6 +88,8 @@ class Settings:
                 raise UnshineError(f"There is no {name} {chosen!r}; choose one of {known}.")
         if self.relight and not self.of_kind("tuples"):
             raise UnshineError("Only tuples on disk can be lit again (relight); name some as data.")
+        if self.photos and self.recipe.as_stored:
+            raise UnshineError("TSHRNet learns albedo and shading, which photographs do not tell.")
         counts = [source.count for source in self.sources]
         if len(self.share) not in (0, len(counts)):
             raise UnshineError(
