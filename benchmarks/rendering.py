@@ -19,7 +19,7 @@ from pathlib import Path
 from publish import MACHINE, publish
 
 from unshine.synth import workers
-from unshine.synth.job import Outcome, RenderJob, RenderSettings
+from unshine.synth.job import RenderJob, RenderSettings, TupleOutcome
 from unshine.synth.traced_dataset import render_traced
 
 WAYS = ("1 process", "2 processes", "1 Ray worker", "2 Ray workers")
@@ -28,7 +28,9 @@ WAYS = ("1 process", "2 processes", "1 Ray worker", "2 Ray workers")
 def measure(way: str, tuples: int) -> float:
     """Render in this process and its workers; return seconds, without the start of Ray."""
     count, kind = int(way.split()[0]), way.split()[1]
-    run: Callable[[RenderJob, list[int]], Iterator[Outcome]] = partial(workers.local, workers=count)
+    run: Callable[[RenderJob, list[int]], Iterator[TupleOutcome]] = partial(
+        workers.local, workers=count
+    )
     if kind == "Ray":
         import ray
 

@@ -12,7 +12,7 @@ import typer
 
 from unshine.cli.extras import needs
 from unshine.synth.assets import Licence
-from unshine.synth.job import ImageFormat, Outcome, RenderSettings, Sources
+from unshine.synth.job import ImageFormat, RenderSettings, Sources, TupleOutcome
 from unshine.synth.splits import WantedSplit
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _refuse(context: typer.Context, known: set[str]) -> None:
             raise typer.BadParameter(f"--procedural goes without --{name}.")
 
 
-def _watch(outcomes: Iterable[Outcome], before: int, count: int) -> Iterator[Outcome]:
+def _watch(outcomes: Iterable[TupleOutcome], before: int, count: int) -> Iterator[TupleOutcome]:
     """Name failures, and show a bar with rate and time left on a terminal."""
     from rich.console import Console
     from rich.progress import (

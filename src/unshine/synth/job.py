@@ -73,7 +73,7 @@ class RenderJob:
     """Whether to render with one thread, since others work on the same machine."""
 
 
-class Outcome(NamedTuple):
+class TupleOutcome(NamedTuple):
     """What became of a tuple: made if there is no error."""
 
     number: int

@@ -21,7 +21,7 @@ from unshine.synth import assets as asset_files
 from unshine.synth import card, workers
 from unshine.synth.assets import Assets
 from unshine.synth.blender.session import blender_version
-from unshine.synth.job import Outcome, Renderer, RenderJob, RenderSettings, Sources
+from unshine.synth.job import Renderer, RenderJob, RenderSettings, Sources, TupleOutcome
 from unshine.synth.layout import write_lists
 from unshine.synth.splits import SHARES, by_split
 from unshine.synth.traced_tuple import MASTERS, UNFINISHED
@@ -40,8 +40,8 @@ def render_traced(
     count: int,
     settings: RenderSettings,
     sources: Sources | None = None,
-    run: Callable[[RenderJob, list[int]], Iterable[Outcome]] = workers.local,
-    watch: Callable[[Iterable[Outcome], int, int], Iterable[Outcome]] | None = None,
+    run: Callable[[RenderJob, list[int]], Iterable[TupleOutcome]] = workers.local,
+    watch: Callable[[Iterable[TupleOutcome], int, int], Iterable[TupleOutcome]] | None = None,
     renderer: Renderer | None = None,
 ) -> dict[int, str]:
     """Write `count` path-traced tuples, or those that an earlier run has not.
@@ -80,13 +80,13 @@ def render_traced(
     done = _metadata(folder)
     todo = [index for index in range(count) if index not in done]
     _check_space(folder, settings, len(todo))
-    outcomes: Iterable[Outcome] = run(job, todo) if todo else ()
+    outcomes: Iterable[TupleOutcome] = run(job, todo) if todo else ()
     failed = _failures(watch(outcomes, len(done), count) if watch else outcomes, len(done))
     _finish(job, assets, count, failed)
     return failed
 
 
-def _failures(outcomes: Iterable[Outcome], made: int) -> dict[int, str]:
+def _failures(outcomes: Iterable[TupleOutcome], made: int) -> dict[int, str]:
     """Wait for all outcomes; return those that are errors, by number."""
     failed: dict[int, str] = {}
     for outcome in outcomes:

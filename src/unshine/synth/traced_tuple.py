@@ -21,7 +21,7 @@ from unshine.pixels import to_uint8
 from unshine.synth import assets as asset_files
 from unshine.synth.assets import Assets
 from unshine.synth.card import measure
-from unshine.synth.job import Outcome, Renderer, RenderJob
+from unshine.synth.job import Renderer, RenderJob, TupleOutcome
 from unshine.synth.layout import file_name, fit_eight_bits
 from unshine.synth.splits import SHARES, MeshSplit, by_split, pick
 
@@ -40,13 +40,13 @@ DRAWS = 3
 Light = Layers[NDArray[np.float32]]
 
 
-def make(job: RenderJob, index: int) -> Outcome:
+def make(job: RenderJob, index: int) -> TupleOutcome:
     """Render a tuple and write its files."""
     try:
         shares = _shares(job)
         render = job.renderer or _blender(job.one_thread)
     except UnshineError as error:
-        return Outcome(index, str(error), stop=True)
+        return TupleOutcome(index, str(error), stop=True)
     settings = job.settings
     split = pick(f"{settings.seed}/{index}", {name: SHARES[name] for name in shares})
     reasons: list[str] = []
@@ -61,17 +61,17 @@ def make(job: RenderJob, index: int) -> Outcome:
             kind = "" if isinstance(error, UnshineError) else f"{type(error).__name__}: "
             reasons.append(kind + " ".join(str(error).split()))
     if rendered is None:
-        return Outcome(index, reasons[-1])
+        return TupleOutcome(index, reasons[-1])
     parent = multiprocessing.parent_process()
     if parent and not parent.is_alive():
         os._exit(1)  # another run may be under way
     try:
         _write(job, split, index, rendered, reasons)
     except UnshineError as error:
-        return Outcome(index, str(error), stop=True)
+        return TupleOutcome(index, str(error), stop=True)
     except OSError as error:
-        return Outcome(index, f"{job.folder} cannot be written: {error.strerror}.", stop=True)
-    return Outcome(index)
+        return TupleOutcome(index, f"{job.folder} cannot be written: {error.strerror}.", stop=True)
+    return TupleOutcome(index)
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from unshine.errors import UnshineError
-from unshine.synth.job import Outcome, RenderJob
+from unshine.synth.job import RenderJob, TupleOutcome
 from unshine.synth.traced_tuple import make
 
 ATTEMPTS = 2
@@ -26,7 +26,7 @@ TIME_LIMIT = 900
 """Seconds after which a tuple of 256 by 256 pixels counts as hanging."""
 
 
-def local(job: RenderJob, indices: list[int], workers: int = 1) -> Iterator[Outcome]:
+def local(job: RenderJob, indices: list[int], workers: int = 1) -> Iterator[TupleOutcome]:
     """Share tuples out among processes; several render with one thread each.
 
     Parameters
@@ -53,7 +53,7 @@ def local(job: RenderJob, indices: list[int], workers: int = 1) -> Iterator[Outc
                     if worker.attempt < ATTEMPTS:
                         todo.append((worker.index, worker.attempt + 1))
                     else:
-                        yield Outcome(worker.index, reason)
+                        yield TupleOutcome(worker.index, reason)
                     if todo:
                         worker = _start(job)
                 _hand_out(worker, todo, busy)
@@ -62,7 +62,7 @@ def local(job: RenderJob, indices: list[int], workers: int = 1) -> Iterator[Outc
             worker.process.kill()
 
 
-def on_ray(job: RenderJob, indices: list[int], address: str = "auto") -> Iterator[Outcome]:
+def on_ray(job: RenderJob, indices: list[int], address: str = "auto") -> Iterator[TupleOutcome]:
     """Share tuples out among the processors of a Ray cluster.
 
     The job's folder must be one that all machines of the cluster share.
@@ -101,7 +101,7 @@ def on_ray(job: RenderJob, indices: list[int], address: str = "auto") -> Iterato
                 try:
                     yield ray.get(done)
                 except RayError as error:
-                    yield Outcome(index, f"the renderer crashed ({type(error).__name__})")
+                    yield TupleOutcome(index, f"the renderer crashed ({type(error).__name__})")
     finally:
         for unfinished in pending:
             ray.cancel(unfinished, force=True)
@@ -147,7 +147,7 @@ def _serve(job: RenderJob, connection: Connection) -> None:
         os._exit(0)  # Blender takes its time to tidy up, and may crash
 
 
-def _task(job: RenderJob, index: int) -> Outcome:
+def _task(job: RenderJob, index: int) -> TupleOutcome:
     """Make a tuple; end the process if that takes too long, whatever it is doing."""
     # Where Blender is loaded already, its search path, which workers inherit, has another bpy.
     sys.path[:] = [path for path in sys.path if f"{os.sep}bpy{os.sep}" not in path]
