@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
+MOST_JOBS = 8
+"""Images at a time unless more are asked for: each takes up to a gigabyte of memory."""
+
 Strength = Annotated[float, typer.Option(min=0, max=1, help="How much of the correction to apply.")]
 Sensitivity = Annotated[
     float,
@@ -37,6 +40,6 @@ Jobs = Annotated[
         "--jobs",
         min=1,
         metavar="N",
-        help="Processors to keep busy, with an image each; all of them if left out.",
+        help="Processors to keep busy, with an image each; if left out all, but at most 8.",
     ),
 ]

@@ -347,7 +347,7 @@ def _outcomes(
         from unshine.jobs import cluster as ray
 
         return ray.run(jobs, settings, cluster)
-    processors = processors or available_cpus()
+    processors = processors or min(available_cpus(), options.MOST_JOBS)
     threads = min(processors, len(jobs))
     network = replace(settings.network, threads=processors // threads)
     return run(jobs, Worker(replace(settings, network=network)), threads)

@@ -59,7 +59,7 @@ def video(
                 trim=part,
                 rate_factor=rate_factor,
                 overwrite=overwrite,
-                threads=jobs or available_cpus(),
+                threads=jobs or min(available_cpus(), options.MOST_JOBS),
                 progress=show,
             )
     except UnshineError as error:
