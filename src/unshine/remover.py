@@ -66,7 +66,7 @@ class Remover:
     >>> analysis = remover.analyse(image)
     >>> np.array_equal(analysis.clean(), image)
     True
-    >>> analysis.layer("highlight").max()
+    >>> float(analysis.layer("highlight").max())
     0.0
     """
 

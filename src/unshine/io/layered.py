@@ -113,6 +113,7 @@ def _write_exr(layers: Layers, path: Path, points: icc.Primaries | None) -> None
 
 def _write_tiff(layers: Layers, path: Path, points: icc.Primaries | None) -> None:
     library = load("tifffile", "formats")
+    load("imagecodecs", "formats")  # to which tifffile leaves the predictor of floats
     profile = icc.of_primaries(points or icc.SRGB, 1.0)
     with library.TiffWriter(path, bigtiff=_large(layers), byteorder="<") as file:
         for name, layer in layers.items():
@@ -151,5 +152,6 @@ def _read_exr(path: Path) -> dict[str, NDArray[np.float32]]:
 
 def _read_tiff(path: Path) -> dict[str, NDArray[np.float32]]:
     library = load("tifffile", "formats")
+    load("imagecodecs", "formats")  # to which tifffile leaves the predictor of floats
     with library.TiffFile(path) as file:
         return {page.tags[_PAGE_NAME].value: page.asarray() for page in file.pages}

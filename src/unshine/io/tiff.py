@@ -227,6 +227,7 @@ def _transfer(pixels: NDArray[Any], metadata: Metadata) -> Transfer:
 
 def _tifffile() -> Any:
     module = load("tifffile", "formats")
+    load("imagecodecs", "formats")  # to which tifffile leaves most codes, and the predictors
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     return module
 
