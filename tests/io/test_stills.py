@@ -31,7 +31,7 @@ def _changed(still: Still) -> Still:
 @pytest.mark.parametrize("ending", FORMATS)
 @pytest.mark.parametrize("shape", [(20, 30, 3), (20, 30), (1, 1, 3)])
 def test_round_trip(tmp_path: Path, ending: str, shape: tuple[int, ...]) -> None:
-    path = tmp_path / f"picture{ending}"
+    path = tmp_path / f"image{ending}"
     stills.write(Still(_pixels(*shape)), path)
     still = stills.read(path)
     assert still.alpha is None
@@ -47,7 +47,7 @@ def test_round_trip(tmp_path: Path, ending: str, shape: tuple[int, ...]) -> None
 @pytest.mark.parametrize("ending", [".png", ".webp", ".tif"])
 @pytest.mark.parametrize("shape", [(20, 30, 3), (20, 30)])
 def test_alpha_is_kept(tmp_path: Path, ending: str, shape: tuple[int, ...]) -> None:
-    path = tmp_path / f"picture{ending}"
+    path = tmp_path / f"image{ending}"
     alpha = _pixels(20, 30)
     stills.write(Still(_pixels(*shape), alpha), path)
     still = stills.read(path)
@@ -70,7 +70,7 @@ def test_transparency_is_not_lost_silently(tmp_path: Path, ending: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".tif"])
-def test_pictures_are_read_upright_once(tmp_path: Path, ending: str, orientation: int) -> None:
+def test_images_are_read_upright_once(tmp_path: Path, ending: str, orientation: int) -> None:
     upright = np.zeros((40, 60, 3), np.uint8)
     upright[:20, :20] = 255
     # The inverse of each of EXIF's eight ways to lie.
@@ -111,8 +111,8 @@ def test_metadata_goes_along(tmp_path: Path, source: str, target: str) -> None:
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] = 400
     exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
     path, copy = tmp_path / f"a{source}", tmp_path / f"b{target}"
-    picture = Image.fromarray(_pixels(20, 30, 3))
-    picture.save(path, exif=exif.tobytes(), icc_profile=SRGB, dpi=(300, 300))
+    image = Image.fromarray(_pixels(20, 30, 3))
+    image.save(path, exif=exif.tobytes(), icc_profile=SRGB, dpi=(300, 300))
     stills.write(stills.read(path), copy)
     with Image.open(copy) as image:
         assert image.size == (30, 20)
@@ -161,13 +161,13 @@ def test_jpeg_keeps_the_full_colour_resolution(tmp_path: Path) -> None:
 
 def test_palettes(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    picture = Image.fromarray(_pixels(20, 30)).convert("P")
-    picture.putpalette([value for i in range(256) for value in (i, 255 - i, 7)])
-    picture.save(path)
+    image = Image.fromarray(_pixels(20, 30)).convert("P")
+    image.putpalette([value for i in range(256) for value in (i, 255 - i, 7)])
+    image.save(path)
     still = stills.read(path)
     assert still.alpha is None
     assert np.array_equal(still.pixels[..., 1], 255 - _pixels(20, 30))
-    picture.save(path, transparency=3)
+    image.save(path, transparency=3)
     still = stills.read(path)
     assert np.array_equal(still.alpha == 0, _pixels(20, 30) == 3)
     assert np.array_equal(still.pixels[..., 0], _pixels(20, 30))
@@ -210,7 +210,7 @@ def test_animations_and_pages_are_refused(tmp_path: Path, ending: str) -> None:
         stills.read(tmp_path / f"a{ending}")
 
 
-def test_phone_pictures_of_several_views_are_read(tmp_path: Path) -> None:
+def test_phone_images_of_several_views_are_read(tmp_path: Path) -> None:
     frames = [Image.fromarray(_pixels(20, 30, 3) + i) for i in range(2)]
     frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
     assert stills.read(tmp_path / "a.jpg").pixels.shape == (20, 30, 3)
@@ -231,7 +231,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     assert "folder" in _sentence(tmp_path / "folder.png")
     (tmp_path / "empty.png").touch()
     assert "empty" in _sentence(tmp_path / "empty.png")
-    (tmp_path / "text.png").write_text("this is no picture")
+    (tmp_path / "text.png").write_text("this is no image")
     assert "not a JPEG, PNG" in _sentence(tmp_path / "text.png")
     Image.fromarray(_pixels(20, 30)).save(tmp_path / "a.gif")
     assert "not a JPEG, PNG" in _sentence(tmp_path / "a.gif")
