@@ -13,8 +13,8 @@ from unshine.errors import TooManyPixels, UnshineError
 from unshine.io.model import Metadata
 from unshine.pixels import from_display, strips, to_display
 
-DEFLATED = 8_300
-"""The most pixels of one bit that Deflate puts into a byte."""
+DEFLATED = 8 * 1_032
+"""The most bits that Deflate puts into a byte."""
 
 
 def check_size(width: int, height: int, max_pixels: int, possible: int | None = None) -> None:

@@ -21,6 +21,7 @@ from unshine.io import exif, icc
 from unshine.io.icc import Transfer
 from unshine.io.model import Metadata, Source, Still, upright
 from unshine.io.plain import DEFLATED, as_image, check_size, scaled, unpack
+from unshine.pixels import strips
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"mDCv", b"cLLi")
@@ -28,6 +29,7 @@ _TIED = (b"sBIT", b"bKGD")  # hold for this number of channels and bits alone
 _XMP = b"XML:com.adobe.xmp"
 _LONGEST_PROFILE = 2**24
 _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6
+_CHANNELS = {_GREY: 1, _RGB: 3, _GREY_ALPHA: 2, _RGBA: 4}
 
 Chunks = list[tuple[bytes, bytes]]
 
@@ -68,7 +70,8 @@ def read(data: bytes, max_pixels: int) -> Still:
     if len(head) != 13:
         raise ValueError("the header is broken")
     width, height, depth, colour_type = struct.unpack_from(">IIBB", head)
-    check_size(width, height, max_pixels, DEFLATED * len(data))
+    bits = depth * _CHANNELS.get(colour_type, 1)
+    check_size(width, height, max_pixels, DEFLATED * len(data) // max(bits, 1))
     animation = by_name.get(b"acTL", b"")
     if len(animation) == 8 and int.from_bytes(animation[:4]) > 1:
         raise UnshineError("this is an animation; only single images are read.")
@@ -213,14 +216,15 @@ def _deep(
         values = pairs[..., 0::2] << 8 | pairs[..., 1::2]
     else:
         # Told that the two bytes of a value stand the other way round, Pillow yields the lower.
-        halves = []
-        for order in ("16B", "16L"):
+        width, height = struct.unpack_from(">II", plain[0][1])
+        values = np.empty((height, width, _CHANNELS[colour_type]), np.uint16)
+        for order, shift in (("16B", 8), ("16L", 0)):
             image = PngImagePlugin.PngImageFile(BytesIO(_joined(plain)))
             image.tile = [tile._replace(args=f"{image.mode};{order}") for tile in image.tile]
             image.load()
-            halves.append(np.asarray(image))
-        values = halves[0].astype(np.uint16) << 8
-        values |= halves[1]
+            for rows in strips(values.shape):
+                part = np.asarray(image.crop((0, rows.start, width, rows.stop))).astype(np.uint16)
+                values[rows] = part << 8 if shift else values[rows] | part
     if colour_type in (_GREY_ALPHA, _RGBA):
         pixels, alpha = values[..., :-1], np.ascontiguousarray(values[..., -1])
     else:

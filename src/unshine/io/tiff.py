@@ -56,14 +56,17 @@ def read(data: bytes, max_pixels: int) -> Still:
         return exif.number(tags, tag, head.order, default)
 
     width, height, compression = number(256, 0), number(257, 0), number(259, 1)
-    check_size(width, height, max_pixels, DEFLATED * len(data) if compression in _PLAIN else None)
+    bits_of_all = exif.numbers(tags[258], head.order) if 258 in tags else (1,)
+    # LZW may pack what is all the same a little closer than Deflate.
+    possible = 2 * DEFLATED * len(data) // max(sum(bits_of_all), 1)
+    check_size(width, height, max_pixels, possible if compression in _PLAIN else None)
     if number(262, 1) in _LAB:
         raise UnshineError("Lab colours are not read; convert the image to RGB first.")
     gone = _other_pages(data, head, following)
     if exif.number(tags, 330, head.order):
         gone = (*gone, "preview image")
     metadata = replace(_metadata(data, tags), gone=gone)
-    bits = max(exif.numbers(tags[258], head.order) if 258 in tags else (1,))
+    bits = max(bits_of_all, default=1)
     kind = number(339, _UNSIGNED)
     associated = False
     if bits <= 8 and kind == _UNSIGNED:
