@@ -6,10 +6,15 @@ from pathlib import Path
 # MindSpore needs protobuf's Python implementation, and onnx would load the other one first.
 os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
 
+import hypothesis
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+# The same examples every time, however busy the machine is.
+hypothesis.settings.register_profile("unshine", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("unshine")
 
 
 @pytest.fixture(scope="session")

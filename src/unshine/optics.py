@@ -104,13 +104,35 @@ def residue(image: Array, diffuse: Array) -> Array:
     return image - diffuse
 
 
+def add_light(display: Array, linear: Array) -> Array:
+    """Add linear light to display values.
+
+    Parameters
+    ----------
+    display : array
+        Display values in [0, 1].
+    linear : array of the same shape
+        Linear light to add; negative where light is taken away.
+
+    Returns
+    -------
+    array of the same shape
+        Display values: exactly `display` where nothing is added. The power law is shifted by 1e-5,
+        so that its slope, which training needs, is finite at black.
+    """
+    light = decode(display)
+    return display + (encode((light + linear).clip(0, None) + 1e-5) - encode(light + 1e-5))
+
+
 def clip(linear: Array) -> Array:
     """What a sensor does to light: nothing below 0, nothing above 1."""
     return linear.clip(0, 1)
 
 
-def highlight_map(image: Array, clean: Array, channel_axis: int) -> Array:
-    """Where a highlight is visible, softly: 0 up to `VISIBLE`, 1 from `HIGHLIGHT_THRESHOLD` on.
+def highlight_map(
+    image: Array, clean: Array, channel_axis: int, full: float = HIGHLIGHT_THRESHOLD
+) -> Array:
+    """Where a highlight is visible, softly: 0 up to `VISIBLE`, 1 from `full` on.
 
     Parameters
     ----------
@@ -118,12 +140,13 @@ def highlight_map(image: Array, clean: Array, channel_axis: int) -> Array:
         Display values of the image and of its highlight-free truth.
     channel_axis : int
         The axis of the three colours; it stays, with length 1.
+    full : float
+        Difference that counts as a highlight for certain; that of the evaluation unless given.
 
     Returns
     -------
     array
-        Values in [0, 1] from the largest channel of ``image - clean``. The upper end is the
-        threshold of the evaluation's highlight region, the lower one what nobody sees.
+        Values in [0, 1] from the largest channel of ``image - clean``.
 
     Examples
     --------
@@ -134,7 +157,7 @@ def highlight_map(image: Array, clean: Array, channel_axis: int) -> Array:
     array([[0.  , 0.38, 1.  ]])
     """
     largest = largest_channel(image - clean, channel_axis)
-    return ((largest - VISIBLE) / (HIGHLIGHT_THRESHOLD - VISIBLE)).clip(0, 1)
+    return ((largest - VISIBLE) / (full - VISIBLE)).clip(0, 1)
 
 
 def largest_channel(image: Array, channel_axis: int) -> Array:

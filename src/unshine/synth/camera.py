@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unshine import optics
+from unshine import optics, tone
 from unshine.synth.procedural import Dice, Scene, blur
+from unshine.synth.veil import prominent, split
 
 
 class Tuples(NamedTuple):
@@ -37,7 +38,13 @@ class Tuples(NamedTuple):
     """The objects, (B, 1, H, W)."""
 
 
-def develop(scene: Scene, generator: torch.Generator, spoil: bool = True) -> Tuples:
+def develop(
+    scene: Scene,
+    generator: torch.Generator,
+    spoil: bool = True,
+    metered: bool = True,
+    whole: bool = False,
+) -> Tuples:
     """Photograph a batch of scenes.
 
     Parameters
@@ -46,34 +53,46 @@ def develop(scene: Scene, generator: torch.Generator, spoil: bool = True) -> Tup
     generator : torch.Generator
         On the scene's device.
     spoil : bool
-        Whether to add what a dataset on disk should not have: noise and JPEG artefacts. They also
-        go into `diffuse` and `clean`, since a network whose truth is free of them learns to
-        denoise, and that harms every picture without a highlight.
+        Whether to add what a dataset on disk should not have: exchanged or no colours, noise and
+        JPEG artefacts. The last two also go into `diffuse` and `clean`, since a network whose truth
+        is free of them learns to denoise, and that harms every image without a highlight.
+    metered : bool
+        Whether to expose anew; a photograph has been exposed once, and is at most darkened.
+    whole : bool
+        Whether all of R is the highlight, as in SSHR, and not only what stands out of it.
     """
     dice = Dice(scene.albedo.shape[0], generator)
-    exposure = _exposure(dice, scene)
-    diffuse = scene.diffuse * exposure
-    gain = torch.exp(dice.chance(0.5) * dice.uniform(-0.7, 1.5))
-    specular = scene.specular * exposure * gain
-    # A veil over everything is no highlight: nobody could tell it from a paler colour.
-    spread = torch.quantile(specular[..., ::4, ::4].amax(1).flatten(1), 0.55, dim=1)
-    brightness = torch.quantile(diffuse[..., ::4, ::4].amax(1).flatten(1), 0.9, dim=1)
-    veil = spread.view(-1, 1, 1, 1) / (0.02 * brightness.view(-1, 1, 1, 1).clip(1e-3, 1))
-    specular = specular / veil.clip(1, None)
+    if spoil:
+        scene = _recoloured(dice, scene)
+    exposure = _exposure(dice, scene) if metered else 1 - dice.chance(0.4) * dice.uniform(0, 0.6)
+    diffuse, specular = scene.diffuse * exposure, scene.specular * exposure
+    if whole:
+        specular = specular * torch.exp(dice.chance(0.5) * dice.uniform(-0.7, 1.5))
+    else:
+        specular, veil = split(specular)
+        diffuse = diffuse + veil
+        specular = specular * _strength(dice, diffuse, specular)
     # Glare: a bright highlight lights up the lens around it.
     glare = dice.chance(0.3) * dice.log_uniform(0.005, 0.06)
     specular = specular + glare * blur(specular.clip(0, 8), max(2, specular.shape[-1] // 24))
     soft = dice.chance(0.5) * dice.uniform(0, 1)
     diffuse, specular = (x + soft * (_soften(x) - x) for x in (diffuse, specular))
 
+    if not whole:
+        specular, rest = prominent(diffuse, specular)
+        diffuse = diffuse + rest
+
     overexposed = (diffuse + specular).amax(1, keepdim=True) > 1
     image, truth = optics.clip(diffuse + specular), optics.clip(diffuse)
     image, truth = _look(dice, (image, truth))
-    tone = optics.tone_correction(truth, image, scene.mask, channel_axis=1)
-    highlight = optics.highlight_map(image, tone, channel_axis=1)
+    clean = tone.correction(truth, image, scene.mask, channel_axis=1)
+    # Softer than the evaluation's: of a faint tail nobody is certain.
+    highlight = optics.highlight_map(image, clean, channel_axis=1, full=0.1)
     albedo = optics.encode(scene.albedo)
     linear = optics.decode(truth)
-    shading = (linear / scene.albedo.clip(1e-3, None)).clip(0, 4)
+    # Of black nobody knows what light falls on it, nor of a photograph, whose albedo is 0 all over.
+    known = (scene.albedo.amax(1, keepdim=True) > 0).float()
+    shading = known * (linear / scene.albedo.clip(1e-3, None)).clip(0, 4)
     specular = optics.residue(optics.decode(image), linear).clip(0, None)
 
     if spoil:
@@ -82,9 +101,49 @@ def develop(scene: Scene, generator: torch.Generator, spoil: bool = True) -> Tup
         stored = _stored(dice, noisy.clip(0, 1))
         # Grain stays everywhere; block artefacts that a highlight's edge causes go with it.
         artefacts = grain + (stored - noisy) * (1 - highlight)
-        truth, tone, image = truth + artefacts, tone + artefacts, stored
-    image, truth, tone = (x.clip(0, 1) for x in (image, truth, tone))
-    return Tuples(image, albedo, shading, specular, truth, tone, highlight, scene.mask)
+        truth, clean, image = truth + artefacts, clean + artefacts, stored
+    image, truth, clean = (x.clip(0, 1) for x in (image, truth, clean))
+    return Tuples(image, albedo, shading, specular, truth, clean, highlight, scene.mask)
+
+
+def _recoloured(dice: Dice, scene: Scene) -> Scene:
+    """Exchange the colours of some scenes, and take those of a few away."""
+    chance = dice.uniform(0, 1)
+    order = torch.rand(dice.batch, 3, generator=dice.generator, device=dice.device).argsort(1)
+    own = torch.arange(3, device=dice.device).expand(dice.batch, 3)
+    order = torch.where(chance[..., 0, 0] < 0.3, order, own)
+    grey = ((chance > 0.3) & (chance < 0.34)).float()
+
+    def change(x: Tensor) -> Tensor:
+        x = x.gather(1, order[..., None, None].expand_as(x))
+        return x + grey * (x.mean(1, keepdim=True) - x)
+
+    return scene._replace(
+        albedo=change(scene.albedo),
+        diffuse=change(scene.diffuse),
+        specular=change(scene.specular),
+    )
+
+
+LARGEST_SHARE = 0.1
+"""Of the image that highlights cover at most; in photographs they cover 1 to 5 %."""
+
+
+def _strength(dice: Dice, diffuse: Tensor, specular: Tensor) -> Tensor:
+    """Gain that makes highlights anything from a faint gleam to hard clipping, and not too many."""
+    light, shine = (x[..., ::2, ::2].amax(1, keepdim=True) for x in (diffuse, specular))
+    peak = torch.quantile(shine.flatten(1), 0.998, dim=1).view(-1, 1, 1, 1)
+    wanted = torch.where(dice.chance(0.5) > 0, dice.log_uniform(0.5, 8), dice.log_uniform(0.05, 1))
+    # What hardly shines is not blown up.
+    gain = (wanted / peak.clip(1e-4, None)).clip(None, 12)
+    before = optics.encode(light.clip(0, 1))
+    for _ in range(5):
+        seen = optics.encode((light + gain * shine).clip(0, 1)) - before
+        share = (
+            (seen > 0.04 + 0.1 * seen.amax((2, 3), keepdim=True)).float().mean((2, 3), keepdim=True)
+        )
+        gain = torch.where(share > LARGEST_SHARE, gain * 0.45, gain)
+    return torch.where(share > LARGEST_SHARE, gain * 0, gain)
 
 
 def _exposure(dice: Dice, scene: Scene) -> Tensor:
@@ -102,9 +161,9 @@ def _exposure(dice: Dice, scene: Scene) -> Tensor:
 
 def _look(dice: Dice, pictures: tuple[Tensor, Tensor]) -> list[Tensor]:
     """Encode linear pictures for display, as cameras do: gamma, contrast, colour, sharpening."""
-    odd = dice.chance(0.35)
+    odd = dice.chance(0.4)
     # 1 for pictures that are stored as they were measured, dark and linear-looking.
-    gamma = odd * torch.where(dice.uniform(0, 1) < 0.3, 1.0, dice.uniform(1.6, 2.6))
+    gamma = odd * torch.where(dice.uniform(0, 1) < 0.4, 1.0, dice.uniform(1.6, 2.6))
     gamma = gamma + (1 - odd) * optics.GAMMA
     contrast = dice.chance(0.35) * dice.uniform(0, 0.7)
     saturation = 1 + dice.chance(0.35) * dice.uniform(-0.3, 0.5)

@@ -99,13 +99,13 @@ class Studio:
         """Make a batch of scenes on the generator's device."""
         dice = Dice(batch, generator)
         # Nothing behind the objects, as in a studio or a cut-out.
-        void = dice.chance(0.28)
+        void = dice.chance(0.15)
         surface = self._background(dice, void)
         # A share of the scenes has nothing glossy at all: there the network must do nothing. Bright
         # plaster in hard light, and white that shows between paint, are what it mistakes for gloss
         # most easily.
-        plaster = dice.chance(0.38)
-        glossy = dice.chance(0.82) * (1 - plaster)
+        plaster = dice.chance(0.3)
+        glossy = dice.chance(0.92) * (1 - plaster)
         crowd = dice.uniform(0.2, 1)
         for index in range(self.objects):
             present = dice.chance(1) if index == 0 else (dice.uniform(0, 1) < crowd).float()
@@ -297,7 +297,7 @@ class Studio:
 
     def _add_object(self, dice: Dice, behind: _Surface, present: Tensor) -> _Surface:
         x, y = _plane(self.size, dice.device)
-        size = dice.log_uniform(0.15, 2)
+        size = dice.log_uniform(0.25, 2)
         reach = (0.9 - 0.3 * size).clip(0.2, 1)
         cx, cy = (dice.uniform(-1, 1) * reach for _ in range(2))
         angle = dice.angle() * torch.where(dice.uniform(0, 1) < 0.6, 0.1, 1.0)
@@ -320,7 +320,9 @@ class Studio:
             **self._material(dice, u, v),
         )
         mixed = _Surface(*(b + (f - b) * cover for b, f in zip(behind, front, strict=True)))
-        return mixed._replace(normal=_unit(mixed.normal))
+        # Where two surfaces share a pixel, the mean of their normals is nobody's: no gloss there.
+        gloss = mixed.gloss * (1 - 4 * cover * (1 - cover))
+        return mixed._replace(normal=_unit(mixed.normal), gloss=gloss)
 
     # Light --------------------------------------------------------------------------------------
 
@@ -355,15 +357,17 @@ class Studio:
         turn = (_dot(dx, dx) + _dot(dy, dy)) * (1 / self.size) ** 2
         alpha = torch.sqrt(surface.roughness**2 + (0.5 * turn).clip(0, 0.15))
         coat_alpha = torch.sqrt(0.0004 + (0.5 * turn).clip(0, 0.15))
-        # Rims of height fields are steeper than those of most real things: a quarter of Schlick's.
-        schlick = surface.fresnel + 0.25 * (1 - facing) ** 5 * (1 - alpha) ** 2
+        # Rims of height fields are steeper than those of most real things: a tenth of Schlick's,
+        # and no gloss where a surface turns away.
+        schlick = surface.fresnel + 0.1 * (1 - facing) ** 5 * (1 - alpha) ** 2
+        schlick = schlick * ((facing - 0.1) * 4).clip(0, 1)
         fresnel = (1 - surface.metal) * schlick + surface.metal * 0.8
         exaggeration = dice.log_uniform(0.7, 5)
 
-        diffuse_light, specular = self._surroundings(dice, surface, mirror, alpha)
-        specular = specular * fresnel
+        diffuse_light, sheen = self._surroundings(dice, surface, mirror, alpha)
         ambience = dice.log_uniform(0.04, 0.7)
-        diffuse_light, specular = diffuse_light * ambience, specular * ambience
+        diffuse_light, sheen = diffuse_light * ambience, sheen * ambience * fresnel
+        specular = torch.zeros_like(sheen)
         flash = dice.chance(0.2)
         warmth = dice.chance(0.4) * dice.uniform(0, 0.5)
         for index in range(self.lights):
@@ -392,6 +396,8 @@ class Studio:
         specular = specular * surface.gloss * tinted * occlusion
         # Metal has no diffuse light of its own: what it would reflect at roughness 1 counts as D.
         specular = (specular - surface.metal * diffuse).clip(0, 1e3)
+        # What the surroundings mirror is no highlight: rims and reflections are part of D.
+        diffuse = diffuse + sheen * surface.gloss.clip(0, 1) * tinted * occlusion
         return Scene(surface.albedo, diffuse, specular, surface.mask)
 
     def _direction(self, dice: Dice, flash: Tensor | None) -> Tensor:

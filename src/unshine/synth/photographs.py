@@ -1,0 +1,246 @@
+"""Photographs as a source of tuples: D is real, R is drawn or transplanted onto it.
+
+A crop of a photograph is the diffuse image; what its albedo and shading are, nobody knows. R is
+glare drawn in the image plane, or the achromatic excess of real highlights, cut out of photographs
+of shiny things. Most crops get none: real white things, lamps, skies and lettering then say what
+is no highlight.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from unshine import optics
+from unshine.errors import UnshineError
+from unshine.synth import camera, glare, patterns, stay
+from unshine.synth.camera import Tuples
+from unshine.synth.procedural import Dice, Scene
+
+Bytes = NDArray[np.uint8]
+
+SHINY = (
+    "Apple", "Tomato", "Pepper", "Nectarine", "Plum", "Avocado", "Cucumber", "Lime", "Watermelon",
+    "Aubergine", "Pear", "Peach",
+)  # fmt: skip
+"""Words in the names of photographs (of the Grocery Store Dataset) of shiny things."""
+
+
+class PhotographStream(IterableDataset[Any]):
+    """Batches of tuples made of photographs, each different; they depend on the seed alone.
+
+    Photographs of shiny things, by their names (`SHINY`), lend their highlights and are no D.
+
+    Parameters
+    ----------
+    folder : Path
+        JPEG and PNG files, also in folders below.
+    size : int
+        Height and width.
+    batch : int
+        Tuples a batch.
+    seed : int
+        Streams of different seeds have nothing in common.
+    """
+
+    def __init__(self, folder: Path, size: int, batch: int, seed: int) -> None:
+        self.size, self.batch, self.seed = size, batch, seed
+        found = files(folder)
+        self.shiny = [p for p in found if any(word in p.name for word in SHINY)]
+        self.matte = sorted(set(found) - set(self.shiny))
+        if not self.matte:
+            raise UnshineError(f"{folder}: holds no photographs of matte things, .jpg or .png.")
+
+    def __iter__(self) -> Iterator[Tuples]:
+        rng, generator, atlas = _randomness(self.seed)
+        patches = [
+            p
+            for k in rng.permutation(len(self.shiny))[:200]
+            for p in excess(self.shiny[k], 96, rng)
+        ]
+        library = torch.from_numpy(np.stack(patches))[:, None] if patches else None
+        while True:
+            chosen = [self.matte[k] for k in rng.integers(len(self.matte), size=self.batch)]
+            images = [crop for path in chosen for crop in crops(path, self.size, 1, rng)]
+            values = np.stack(images) / np.float32(255)
+            yield _developed(values, library, atlas, [0.5] * self.batch, rng, generator)
+
+
+class StayStream(IterableDataset[Any]):
+    """Batches of the things of `unshine.synth.stay`, some with glare on them.
+
+    Parameters
+    ----------
+    size : int
+        Height and width.
+    batch : int
+        Tuples a batch.
+    seed : int
+        Streams of different seeds have nothing in common.
+    """
+
+    def __init__(self, size: int, batch: int, seed: int) -> None:
+        self.size, self.batch, self.seed = size, batch, seed
+
+    def __iter__(self) -> Iterator[Tuples]:
+        rng, generator, atlas = _randomness(self.seed)
+        kinds = [*stay.KINDS, *stay.OFTEN, *stay.OFTEN]
+        while True:
+            chosen = [str(kind) for kind in rng.choice(kinds, self.batch)]
+            images = np.stack([stay.make(kind, self.size, rng) for kind in chosen])
+            chances = [0.45 * (kind in stay.SHINY) for kind in chosen]
+            yield _developed(images, None, atlas, chances, rng, generator)
+
+
+def _randomness(seed: int) -> tuple[np.random.Generator, torch.Generator, Tensor]:
+    worker = get_worker_info()
+    number = seed * 1000 + (worker.id if worker else 0)
+    return (
+        np.random.default_rng(number),
+        torch.Generator().manual_seed(number),
+        patterns.atlas(8),
+    )
+
+
+def _developed(
+    images: NDArray[np.float32],
+    library: Tensor | None,
+    atlas: Tensor,
+    chances: list[float],
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> Tuples:
+    """Mirror (B, H, W, 3) display images, light some up by chance, photograph them."""
+    batch, size = images.shape[:2]
+    image = torch.from_numpy(images).permute(0, 3, 1, 2)
+    dice = Dice(batch, generator)
+    image = torch.where(dice.chance(0.5) > 0, image, image.flip(-1))
+    corners = rng.integers(0, atlas.shape[-1] - size, (batch, 2))
+    relief = torch.cat([atlas[..., y : y + size, x : x + size] for y, x in corners])
+    with torch.no_grad():
+        shiny = (dice.uniform(0, 1) < torch.tensor(chances).view(-1, 1, 1, 1)).float()
+        scene = light_up(dice, image, library, relief, shiny)
+        return camera.develop(scene, generator, metered=False)
+
+
+def files(folder: Path) -> list[Path]:
+    """Find the photographs in a folder and below."""
+    return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in (".jpg", ".png"))
+
+
+def crops(path: Path, size: int, count: int, rng: np.random.Generator) -> Iterator[Bytes]:
+    """Cut squares out of a photograph, from nearly all of it to a closer view.
+
+    Parameters
+    ----------
+    path : Path
+    size : int
+        Height and width of what is returned.
+    count : int
+    rng : Generator
+
+    Yields
+    ------
+    ndarray, (size, size, 3), uint8
+        Display values, reduced from at least that many pixels where the photograph has them.
+    """
+    with Image.open(path) as file:
+        image = file.convert("RGB")
+        shortest = min(image.size)
+        for _ in range(count):
+            side = max(round(shortest * rng.uniform(0.3, 1)), min(size, shortest))
+            left, top = (int(rng.integers(0, extent - side + 1)) for extent in image.size)
+            box = (left, top, left + side, top + side)
+            yield np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box))
+
+
+def excess(path: Path, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
+    """Cut the highlights out of a photograph of shiny things.
+
+    Parameters
+    ----------
+    path : Path
+    size : int
+        Height and width of the patches.
+    rng : Generator
+
+    Yields
+    ------
+    ndarray, (size, size), float32
+        The least channel's excess over its surroundings, linear, 1 at its brightest and 0 towards
+        the patch's edge.
+    """
+    with Image.open(path) as file:
+        image = file.convert("RGB")
+        scale = 348 / min(image.size)
+        image = image.resize((round(image.width * scale), round(image.height * scale)))
+        light = torch.from_numpy(np.asarray(image, np.float32) / 255).permute(2, 0, 1)[None]
+    least = optics.decode(light).amin(1, keepdim=True)
+    vivid = light.amax(1, keepdim=True) - light.amin(1, keepdim=True)
+    reach = 13
+    opened = -F.max_pool2d(-least, 2 * reach + 1, 1, reach)
+    opened = F.max_pool2d(opened, 2 * reach + 1, 1, reach)
+    # Their surroundings are colourful, or this is paint, paper or a lamp.
+    around = F.avg_pool2d(vivid, 2 * reach + 1, 1, reach)
+    found = (least - opened - 0.03).clip(0, None)
+    y, x = torch.meshgrid(*(torch.linspace(-1, 1, size),) * 2, indexing="ij")
+    window = (1.15 - torch.sqrt(x * x + y * y)).clip(0, 0.3) / 0.3
+    strong = found * (around > 0.25)
+    for _ in range(3):  # at most, of one photograph
+        peak = int(strong.argmax())
+        row, column = divmod(peak, strong.shape[-1])
+        height = float(strong[0, 0, row, column])
+        if height < 0.25:
+            return
+        half = size // 2
+        strong[..., max(0, row - half) : row + half, max(0, column - half) : column + half] = 0
+        top = int(np.clip(row - half + rng.integers(-12, 13), 0, found.shape[-2] - size))
+        left = int(np.clip(column - half + rng.integers(-12, 13), 0, found.shape[-1] - size))
+        patch = found[0, 0, top : top + size, left : left + size] * window
+        share = float((patch > 0.3 * height).float().mean())
+        if 0.002 < share < 0.15:
+            yield (patch / patch.max()).numpy()
+
+
+def light_up(
+    dice: Dice, image: Tensor, library: Tensor | None, relief: Tensor, shiny: Tensor
+) -> Scene:
+    """Make scenes of photographs: D is the photograph, R is drawn or transplanted.
+
+    Parameters
+    ----------
+    dice : Dice
+    image : Tensor, (B, 3, H, W)
+        Photographs, display.
+    library : Tensor, (N, 1, S, S), optional
+        Highlights to transplant, from `excess`.
+    relief : Tensor, (B, 1, H, W)
+        In [0, 1], of what glare may be broken up by.
+    shiny : Tensor, (B, 1, 1, 1)
+        1 where there is to be a highlight, else 0.
+
+    Returns
+    -------
+    Scene
+        Its albedo is 0 all over, which says that nobody knows it.
+    """
+    size = image.shape[-1]
+    field = glare.broken(dice, glare.draw(dice, size), relief)
+    if library is not None and len(library):
+        moved = glare.transplant(dice, library, size)
+        field = torch.where(dice.chance(0.5) > 0, moved, field)
+    # Relief of the thing itself shows in its highlight: a little of its own luminance.
+    grain = image.mean(1, keepdim=True)
+    around = F.avg_pool2d(grain, 9, 1, 4, count_include_pad=False)
+    field = field * (1 + dice.chance(0.4) * dice.uniform(1, 8) * (grain - around)).clip(0, 2)
+    tint = (1 + 0.06 * dice.normal(3) + dice.chance(0.2) * 0.15 * dice.normal(3)).clip(0.5, 1.5)
+    diffuse = optics.decode(image)
+    nothing = torch.zeros_like(diffuse)
+    return Scene(nothing, diffuse, field * tint * shiny, torch.ones_like(grain))

@@ -1,0 +1,73 @@
+"""Bright things that are no highlights and must stay, drawn by name.
+
+What shines by itself (lamps, moon, sun, flames, neon, stars, screens, windows, sky), what is
+written or drawn (lettering, thin lines, frames, screenshots, drawings, pixel art) and what is
+simply white (collars, daisies, rims of petals, leaves against the light, teeth, catchlights, snow,
+clouds, paper). Each maker draws one kind with Pillow, from a seed.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from unshine.synth.stay import drawn, lights, white
+
+Floats = NDArray[np.float32]
+
+SCALE = 2
+"""Drawn this much larger, then reduced: edges are smooth, as a camera's are."""
+
+
+def make(kind: str, size: int, rng: np.random.Generator) -> Floats:
+    """Draw an image of one kind.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    size : int
+        Height and width.
+    rng : Generator
+
+    Returns
+    -------
+    ndarray, (size, size, 3), float32
+        Display values in [0, 1], without any highlight but what belongs to the things shown.
+    """
+    image = KINDS[kind](SCALE * size, rng).convert("RGB")
+    image = image.resize((size, size), Image.Resampling.BOX)
+    return (np.asarray(image, np.float32) / 255).astype(np.float32)
+
+
+KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
+    "lamps": lights.lamps,
+    "moon": lights.moon,
+    "sun": lights.sun,
+    "flames": lights.flames,
+    "neon": lights.neon,
+    "stars": lights.stars,
+    "windows": lights.windows,
+    "screen": lights.screen,
+    "sky": lights.sky,
+    "lettering": drawn.lettering,
+    "lines": drawn.lines,
+    "screenshot": drawn.screenshot,
+    "drawing": drawn.drawing,
+    "pixel art": drawn.pixel_art,
+    "daisies": white.daisies,
+    "collars": white.collars,
+    "rims": white.rims,
+    "leaves": white.leaves,
+    "faces": white.faces,
+    "clouds": white.clouds,
+    "paper": white.paper,
+}
+"""The kinds of things that must stay, and who draws them."""
+
+SHINY = ("lettering", "lines", "screen", "drawing", "collars", "rims", "leaves", "faces", "paper")
+"""Kinds that may have glare on them all the same."""
+
+OFTEN = ("lamps", "flames", "neon", "sun", "stars", "moon", "faces", "collars")
+"""Kinds that are mistaken most: small, bright and round, as highlights are."""

@@ -1,0 +1,96 @@
+"""What things that must stay are drawn with: colours, grounds, glows, words."""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+
+Canvas = tuple[Image.Image, ImageDraw.ImageDraw]
+Colour = tuple[int, int, int]
+
+
+def random_colour(
+    rng: np.random.Generator, low: float = 0, high: float = 1, vivid: float = 0.5
+) -> Colour:
+    """A random display colour whose largest channel lies between two values."""
+    value = rng.uniform(low, high)
+    saturation = rng.uniform(0.4, 1) if rng.random() < vivid else rng.uniform(0, 0.15)
+    hue = rng.uniform(0, 6) + np.array([0, 4, 2])
+    wheel = np.clip(np.abs(hue % 6 - 3) - 1, 0, 1)
+    r, g, b = np.rint(255 * value * (1 - saturation * (1 - wheel))).astype(int)
+    return int(r), int(g), int(b)
+
+
+def light(rng: np.random.Generator) -> Colour:
+    """White, or nearly."""
+    return tuple(int(x) for x in rng.integers(225, 256, 3))  # type: ignore[return-value]
+
+
+def ground(size: int, rng: np.random.Generator, low: float, high: float) -> Canvas:
+    """A ground of one colour running into another, mottled."""
+    first, second = (np.array(random_colour(rng, low, high), np.float32) for _ in range(2))
+    y, x = np.mgrid[:size, :size].astype(np.float32) / size
+    angle = rng.uniform(0, 2 * math.pi)
+    ramp = np.clip(0.5 + (x - 0.5) * math.cos(angle) + (y - 0.5) * math.sin(angle), 0, 1)
+    cells = int(rng.choice([3, 6, 12, 40]))
+    noise = Image.fromarray(rng.integers(0, 256, (cells, cells)).astype(np.uint8))
+    mottle = (
+        np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC), np.float32) / 255 - 0.5
+    )
+    ramp = (ramp + mottle * rng.choice([0, 0.2, 0.8])).clip(0, 1)[..., None]
+    image = Image.fromarray(np.rint(first + (second - first) * ramp).clip(0, 255).astype(np.uint8))
+    return image, ImageDraw.Draw(image)
+
+
+def clutter(draw: ImageDraw.ImageDraw, size: int, rng: np.random.Generator, high: float) -> None:
+    """Boxes and bodies in front of the ground, none brighter than `high`."""
+    for _ in range(rng.integers(0, 7)):
+        x, y = rng.uniform(-0.2, 1, 2) * size
+        w, h = rng.uniform(0.1, 0.7, 2) * size
+        fill = random_colour(rng, 0, high)
+        if rng.random() < 0.6:
+            draw.rectangle((x, y, x + w, y + h), fill=fill)
+        else:
+            draw.ellipse((x, y, x + w, y + h), fill=fill)
+
+
+def glow(image: Image.Image, source: Image.Image, radius: float, strength: float) -> Image.Image:
+    """Add the blurred light of `source` to an image."""
+    halo = source.filter(ImageFilter.GaussianBlur(radius))
+    halo = halo.point(lambda value: int(min(255, value * strength)))
+    return ImageChops.add(ImageChops.lighter(image, source), halo)
+
+
+def word(rng: np.random.Generator) -> str:
+    """Return letters and figures that mean nothing."""
+    letters = "AAEEIIOOUBCDFGHKLMNPRSTVaaeeeiioubcdfghklmnprstvy0123456789&%"
+    return "".join(rng.choice(list(letters), rng.integers(1, 9)))
+
+
+def write(
+    draw: ImageDraw.ImageDraw,
+    x: float,
+    y: float,
+    height: float,
+    fill: Colour,
+    rng: np.random.Generator,
+    words: int = 3,
+) -> None:
+    """Write a few words from a place on."""
+    font = ImageFont.load_default(max(6.0, height))
+    draw.text((x, y), " ".join(word(rng) for _ in range(words)), fill=fill, font=font)
+
+
+def blob(
+    cx: float, cy: float, radius: float, rng: np.random.Generator, wobble: float = 0.2
+) -> list[tuple[float, float]]:
+    """Return the corners of a wobbly round outline."""
+    angles = np.linspace(0, 2 * math.pi, 40, endpoint=False)
+    r = np.ones_like(angles)
+    for order in range(2, 6):
+        r += wobble * rng.normal() / order * np.cos(order * angles + rng.uniform(0, 6.3))
+    stretch = rng.uniform(0.5, 1)
+    points = zip(
+        cx + radius * r * np.cos(angles), cy + stretch * radius * r * np.sin(angles), strict=True
+    )
+    return [(float(x), float(y)) for x, y in points]

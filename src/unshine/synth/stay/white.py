@@ -1,0 +1,221 @@
+"""What is simply white: daisies, collars, rims, leaves, faces, clouds, paper."""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from unshine.synth.stay.brushes import (
+    blob,
+    ground,
+    light,
+    random_colour,
+    write,
+)
+
+
+def daisies(size: int, rng: np.random.Generator) -> Image.Image:
+    """White or pale flowers with yellow hearts over green."""
+    image, draw = ground(size, rng, 0.05, 0.6)
+    for _ in range(rng.integers(5, 40)):
+        x, y = rng.uniform(0, size, 2)
+        draw.line(
+            (x, y, x + rng.normal() * 30, y + rng.uniform(20, 90)),
+            fill=(30, int(rng.integers(60, 150)), 30),
+            width=3,
+        )
+    pink = rng.random() < 0.2
+    for _ in range(rng.integers(1, 9)):
+        cx, cy, r = (*rng.uniform(0, 1, 2) * size, rng.uniform(0.05, 0.32) * size)
+        count, tilt = int(rng.integers(5, 22)), rng.uniform(0.5, 1)
+        level = int(rng.integers(205, 256))
+        fill = (level, int(level * 0.8), int(level * 0.9)) if pink else (level, level, level)
+        for k in range(count):
+            angle = 2 * math.pi * k / count + rng.normal() * 0.05
+            tip = cx + r * math.cos(angle), cy + tilt * r * math.sin(angle)
+            side = 2.2 / count
+            points = [
+                (cx + s * r * math.cos(angle + d), cy + s * tilt * r * math.sin(angle + d))
+                for s, d in ((0.6, -side), (1, 0), (0.6, side))
+            ]
+            shade = tuple(int(v * rng.uniform(0.86, 1)) for v in fill)
+            draw.polygon([(cx, cy), points[0], tip, points[2]], fill=shade)
+            draw.line((cx, cy, *tip), fill=tuple(int(v * 0.9) for v in shade), width=1)
+        heart = 0.22 * r
+        draw.ellipse(
+            (cx - heart, cy - heart * tilt, cx + heart, cy + heart * tilt),
+            fill=(235, int(rng.integers(150, 200)), 20),
+        )
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5)))
+
+
+def collars(size: int, rng: np.random.Generator) -> Image.Image:
+    """White collars, cuffs and stripes on dark cloth, under a face."""
+    image, draw = ground(size, rng, 0.1, 0.8)
+    if rng.random() < 0.3:
+        image = image.convert("L").convert("RGB")
+        draw = ImageDraw.Draw(image)
+    cx, neck, cloth = (
+        rng.uniform(0.3, 0.7) * size,
+        rng.uniform(0.25, 0.55) * size,
+        random_colour(rng, 0.02, 0.45),
+    )
+    skin = tuple(int(x * rng.uniform(0.4, 1)) for x in (240, 195, 165))
+    w = rng.uniform(0.12, 0.3) * size
+    draw.polygon(
+        [
+            (cx - 3 * w, size),
+            (cx - 2.2 * w, neck + w),
+            (cx - w, neck),
+            (cx + w, neck),
+            (cx + 2.2 * w, neck + w),
+            (cx + 3 * w, size),
+        ],
+        fill=cloth,
+    )
+    draw.rectangle((cx - 0.6 * w, neck - w, cx + 0.6 * w, neck + 0.3 * w), fill=skin)
+    draw.ellipse((cx - w, neck - 3 * w, cx + w, neck - 0.5 * w), fill=skin)
+    white, deep = light(rng), rng.uniform(0.8, 2.5) * w
+    for side in (-1, 1):
+        draw.polygon(
+            [
+                (cx + side * 0.9 * w, neck - 0.1 * w),
+                (cx, neck + deep),
+                (cx + side * 1.1 * w, neck + 0.9 * w),
+            ],
+            fill=white,
+        )
+    if rng.random() < 0.5:
+        draw.polygon(
+            [(cx - 0.3 * w, neck + 0.4 * w), (cx + 0.3 * w, neck + 0.4 * w), (cx, size)], fill=white
+        )
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 2)))
+
+
+def rims(size: int, rng: np.random.Generator) -> Image.Image:
+    """Saturated petals and fabrics with a white rim, stripes of white between colours."""
+    image, draw = ground(size, rng, 0.1, 0.7)
+    for _ in range(rng.integers(2, 10)):
+        cx, cy = rng.uniform(0, 1, 2) * size
+        shape = blob(cx, cy, rng.uniform(0.1, 0.4) * size, rng, 0.5)
+        centre = np.array([cx, cy])
+        draw.polygon(shape, fill=light(rng))
+        share = rng.uniform(0.75, 0.96)
+        inner = [tuple(float(v) for v in centre + share * (np.array(p) - centre)) for p in shape]
+        draw.polygon(inner, fill=random_colour(rng, 0.3, 1, 1))
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 2)))
+
+
+def leaves(size: int, rng: np.random.Generator) -> Image.Image:
+    """Leaves against the light: bright yellow green with lighter veins."""
+    image, draw = ground(size, rng, 0, 0.5)
+    for _ in range(rng.integers(3, 14)):
+        cx, cy, r = (*rng.uniform(0, 1, 2) * size, rng.uniform(0.1, 0.4) * size)
+        angle = rng.uniform(0, 2 * math.pi)
+        bright = rng.random() < 0.6
+        fill = (
+            (int(rng.integers(150, 240)), int(rng.integers(200, 256)), int(rng.integers(30, 130)))
+            if bright
+            else (20, int(rng.integers(50, 120)), 20)
+        )
+        t = np.linspace(0, math.pi, 14)
+        half = np.sin(t) * rng.uniform(0.25, 0.5)
+        along = -np.cos(t)
+        outline = np.concatenate([np.stack([along, half], 1), np.stack([along, -half], 1)[::-1]])
+        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        draw.polygon([tuple(p) for p in outline @ turn.T * r + (cx, cy)], fill=fill)
+        vein = tuple(min(255, int(v * 1.15) + 10) for v in fill)
+        ends = np.array([[-1, 0], [1, 0]]) @ turn.T * r + (cx, cy)
+        draw.line([tuple(p) for p in ends], fill=vein, width=2)
+        for k in np.linspace(-0.6, 0.6, 5):
+            for side in (-1, 1):
+                twig = np.array([[k, 0], [k + 0.25, side * 0.28]]) @ turn.T * r + (cx, cy)
+                draw.line([tuple(p) for p in twig], fill=vein, width=1)
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 2)))
+
+
+def faces(size: int, rng: np.random.Generator) -> Image.Image:
+    """Eyes with catchlights, and teeth, in skin of any colour."""
+    skin = np.array((240, 195, 165)) * rng.uniform(0.25, 1)
+    image = Image.new("RGB", (size, size), tuple(int(x) for x in skin))
+    draw = ImageDraw.Draw(image)
+    scale = rng.uniform(0.15, 0.7) * size
+    for side in (-1, 1):
+        cx, cy = (
+            size * 0.5 + side * scale * 0.55 + rng.normal() * 0.03 * size,
+            rng.uniform(0.3, 0.4) * size,
+        )
+        w, h = 0.32 * scale, rng.uniform(0.12, 0.2) * scale
+        draw.ellipse((cx - w, cy - h, cx + w, cy + h), fill=(235, 230, 228))
+        iris, pupil = 0.95 * h, 0.45 * h
+        draw.ellipse(
+            (cx - iris, cy - iris, cx + iris, cy + iris), fill=random_colour(rng, 0.1, 0.6)
+        )
+        draw.ellipse((cx - pupil, cy - pupil, cx + pupil, cy + pupil), fill=(8, 8, 8))
+        spot = rng.uniform(0.12, 0.3) * h
+        x, y = cx + rng.uniform(-0.5, 0.5) * h, cy - rng.uniform(0, 0.6) * h
+        draw.ellipse((x - spot, y - spot, x + spot, y + spot), fill=(255, 255, 255))
+        draw.arc(
+            (cx - 1.3 * w, cy - 2.2 * h, cx + 1.3 * w, cy + h),
+            200,
+            340,
+            fill=random_colour(rng, 0, 0.3),
+            width=4,
+        )
+    if rng.random() < 0.7:
+        cx, cy, w, h = size * 0.5, size * 0.72, 0.5 * scale, rng.uniform(0.12, 0.25) * scale
+        draw.ellipse((cx - w, cy - h, cx + w, cy + h), fill=(150, 30, 40))
+        count = int(rng.integers(4, 10))
+        for k in range(count):
+            x = cx - 0.8 * w + 1.6 * w * k / count
+            level = int(rng.integers(215, 256))
+            draw.rounded_rectangle(
+                (x, cy - 0.6 * h, x + 1.5 * w / count, cy + 0.3 * h),
+                4,
+                fill=(level, level, level - 10),
+            )
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 3)))
+
+
+def clouds(size: int, rng: np.random.Generator) -> Image.Image:
+    """Clouds or snow: soft white over blue or grey, softly shaded."""
+    field = np.zeros((size, size), np.float32)
+    for cells in (3, 6, 12, 24, 48):
+        noise = Image.fromarray(rng.random((cells, cells)).astype(np.float32))
+        field += np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC)) * 3 / cells**0.9
+    field = (field - field.min()) / np.ptp(field)
+    cover = np.clip((field - rng.uniform(0.2, 0.6)) / rng.uniform(0.1, 0.5), 0, 1)[..., None]
+    snow = rng.random() < 0.35
+    below = np.array(
+        random_colour(rng, 0.1, 0.7)
+        if snow
+        else (rng.integers(40, 150), rng.integers(100, 190), rng.integers(170, 250)),
+        np.float32,
+    )
+    shade = 1 - rng.uniform(0, 0.35) * np.roll(field, 6, 0)[..., None]
+    white = np.array([rng.integers(232, 256)] * 3) * shade
+    return Image.fromarray((below + (white - below) * cover).clip(0, 255).astype(np.uint8))
+
+
+def paper(size: int, rng: np.random.Generator) -> Image.Image:
+    """Sheets of paper and cards with a few lines of print."""
+    image, _ = ground(size, rng, 0.05, 0.8)
+    for _ in range(rng.integers(1, 5)):
+        w, h = (int(v) for v in rng.uniform(0.25, 0.9, 2) * size)
+        level = int(rng.integers(200, 256))
+        sheet = Image.new("RGB", (w, h), (level, level, int(level * rng.uniform(0.9, 1))))
+        draw = ImageDraw.Draw(sheet)
+        ink, height, y = random_colour(rng, 0, 0.6, 0.2), rng.uniform(0.03, 0.1) * size, 0.08 * h
+        while y < 0.9 * h:
+            if rng.random() < 0.8:
+                write(draw, 0.08 * w, y, height, ink, rng, int(rng.integers(1, 8)))
+            else:
+                draw.rectangle(
+                    (0.08 * w, y, 0.6 * w, y + 2.5 * height), fill=random_colour(rng, 0.2, 0.9)
+                )
+            y += height * rng.uniform(1.2, 3)
+        angle, bicubic = rng.uniform(-40, 40), Image.Resampling.BICUBIC
+        mask = Image.new("L", (w, h), 255).rotate(angle, bicubic, True)
+        left, top = (int(v) for v in rng.uniform(-0.3, 0.6, 2) * size)
+        image.paste(sheet.rotate(angle, bicubic, True), (left, top), mask)
+    return image

@@ -1,0 +1,134 @@
+"""Tuples made of photographs and of drawn things that must stay."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unshine import optics
+from unshine.errors import UnshineError
+from unshine.synth import glare, photographs, stay
+from unshine.synth.photographs import PhotographStream, StayStream
+from unshine.synth.procedural import Dice
+
+
+def dice(batch: int = 6, seed: int = 0) -> Dice:
+    return Dice(batch, torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A matte photograph, and one of red balls with white highlights."""
+    path = tmp_path_factory.mktemp("photos")
+    y, x = np.mgrid[:240, :300] / 240
+    wall = np.stack([0.3 + 0.2 * x, 0.4 + 0 * x, 0.5 - 0.2 * y], 2)
+    Image.fromarray((255 * wall).astype(np.uint8)).save(path / "wall.png")
+    balls = np.full((348, 348, 3), (150, 20, 30), np.float32)
+    rows, columns = np.mgrid[:348, :348]
+    for cy, cx in ((80, 90), (250, 200)):
+        shine = np.exp(-((rows - cy) ** 2 + (columns - cx) ** 2) / 40)[..., None]
+        balls += (255 - balls) * shine
+    Image.fromarray(balls.astype(np.uint8)).save(path / "Apple.png")
+    return path
+
+
+def test_highlights_are_cut_out_of_photographs_of_shiny_things(folder):
+    rng = np.random.default_rng(0)
+    patches = list(photographs.excess(folder / "Apple.png", 96, rng))
+    assert len(patches) == 2
+    for patch in patches:
+        assert patch.shape == (96, 96)
+        assert patch.max() == 1
+        assert patch[0].max() == 0
+        assert 0.001 < (patch > 0.5).mean() < 0.05
+    assert not list(photographs.excess(folder / "wall.png", 96, rng))
+
+
+def test_photographs_of_shiny_things_are_no_diffuse_truth(folder):
+    stream = PhotographStream(folder, 64, 4, seed=1)
+    assert [path.name for path in stream.matte] == ["wall.png"]
+    assert [path.name for path in stream.shiny] == ["Apple.png"]
+
+
+def test_a_folder_without_photographs_is_refused(tmp_path):
+    with pytest.raises(UnshineError, match="no photographs"):
+        PhotographStream(tmp_path, 64, 4, seed=1)
+
+
+def test_tuples_of_photographs_are_reproducible_and_their_albedo_unknown(folder):
+    first, again, other = (next(iter(PhotographStream(folder, 64, 4, seed))) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first.image, other.image)
+    assert first.image.shape == (4, 3, 64, 64)
+    assert not first.shading.any()
+
+
+def test_where_nothing_shines_the_image_is_its_own_truth(folder):
+    for tuples in islice(PhotographStream(folder, 64, 4, seed=3), 3):
+        for image, clean, highlight in zip(
+            tuples.image, tuples.clean, tuples.highlight, strict=True
+        ):
+            if not highlight.any():
+                assert (image - clean).abs().mean() < 1e-3
+
+
+def test_some_photographs_shine_and_some_do_not(folder):
+    shares = [
+        float((highlight > 0.5).float().mean())
+        for tuples in islice(PhotographStream(folder, 64, 8, seed=4), 6)
+        for highlight in tuples.highlight
+    ]
+    assert 0.15 < np.mean(np.array(shares) > 0) < 0.75
+    assert np.mean(shares) < 0.1
+
+
+@pytest.mark.parametrize("kind", stay.KINDS)
+def test_things_that_must_stay_are_drawn_of_every_kind(kind):
+    one, again, other = (stay.make(kind, 48, np.random.default_rng(k)) for k in (1, 1, 2))
+    assert one.shape == (48, 48, 3)
+    assert one.dtype == np.float32
+    assert 0 <= one.min() <= one.max() <= 1
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert one.std() > 0.01
+
+
+def test_what_must_stay_is_bright_somewhere():
+    for kind in stay.KINDS:
+        brightest = [stay.make(kind, 48, np.random.default_rng(k)).max() for k in range(6)]
+        assert max(brightest) > 0.75, kind
+
+
+def test_the_stream_of_what_must_stay_has_few_highlights():
+    batches = list(islice(StayStream(64, 8, seed=5), 6))
+    shares = torch.cat([(batch.highlight > 0.5).float().mean((1, 2, 3)) for batch in batches])
+    assert (shares == 0).float().mean() > 0.5
+    assert (shares > 0).any()
+
+
+def test_glare_covers_little_and_is_never_negative():
+    fields = glare.draw(dice(64), 64)
+    assert fields.shape == (64, 1, 64, 64)
+    assert fields.min() >= 0
+    assert (fields.amax((1, 2, 3)) > 0.05).float().mean() > 0.9
+    assert float((fields > 0.5).float().mean()) < 0.2
+
+
+def test_broken_glare_is_never_brighter_than_whole():
+    field, relief = glare.draw(dice(), 64), torch.rand(6, 1, 64, 64)
+    assert (glare.broken(dice(seed=1), field, relief) <= field + 1e-6).all()
+
+
+def test_light_that_is_laid_over_a_photograph_is_added_in_linear_light():
+    image = torch.full((6, 3, 64, 64), 0.5)
+    relief, shiny = torch.rand(6, 1, 64, 64), torch.ones(6, 1, 1, 1)
+    library = torch.rand(3, 1, 32, 32)
+    scene = photographs.light_up(dice(), image, library, relief, shiny)
+    assert torch.allclose(scene.diffuse, optics.decode(image))
+    assert not scene.albedo.any()
+    assert scene.specular.min() >= 0
+    matte = photographs.light_up(dice(), image, None, relief, 0 * shiny)
+    assert not matte.specular.any()
