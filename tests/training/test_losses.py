@@ -32,6 +32,11 @@ def tuples() -> Layers[torch.Tensor]:
     )
 
 
+def least(image: torch.Tensor) -> torch.Tensor:
+    """The least channel under white light, display."""
+    return optics.encode(optics.decode(image).amin(1, keepdim=True) + 1e-5)
+
+
 def perfect(truth: Layers[torch.Tensor]) -> Outputs:
     logits = (truth.highlight - 0.5) * 40
     return Outputs(
@@ -44,6 +49,9 @@ def perfect(truth: Layers[torch.Tensor]) -> Outputs:
         ungated=truth.clean,
         logits=logits,
         residue=truth.specular,
+        taken=least(truth.image) - least(truth.clean),
+        votes=logits,
+        light=torch.ones_like(truth.image),
     )
 
 
@@ -61,8 +69,8 @@ def test_the_truth_costs_nothing():
 def test_every_stage_is_supervised():
     truth = tuples()
     best = perfect(truth)
-    fields = ("albedo", "shading", "diffuse", "residue", "clean", "ungated")
-    wrong = {field: getattr(best, field) - 0.1 for field in fields} | {"logits": -best.logits}
+    fields = ("albedo", "shading", "diffuse", "residue", "clean", "ungated", "taken")
+    wrong = {field: getattr(best, field) - 0.1 for field in fields} | {"votes": -best.votes}
     for field, value in wrong.items():
         worse = best._replace(**{field: value})
         assert compared(worse, truth)["total"] > compared(best, truth)["total"], field
@@ -82,12 +90,12 @@ def test_a_highlight_left_alone_costs_more_than_the_same_error_elsewhere():
 
 def test_a_closed_gate_still_gets_gradients():
     truth = tuples()
-    logits = torch.full_like(truth.highlight, -8, requires_grad=True)
-    closed = perfect(truth)._replace(logits=logits, clean=truth.image)
+    votes = torch.full_like(truth.highlight, -8, requires_grad=True)
+    closed = perfect(truth)._replace(votes=votes, clean=truth.image)
     compared(closed, truth)["total"].backward()
     inside = truth.highlight > 0.5
-    assert logits.grad is not None
-    assert (logits.grad[inside] < 0).all()
+    assert votes.grad is not None
+    assert (votes.grad[inside] < 0).all()
 
 
 def test_nobody_is_asked_for_albedo_and_shading_that_nobody_knows():
@@ -95,20 +103,25 @@ def test_nobody_is_asked_for_albedo_and_shading_that_nobody_knows():
     nothing = torch.zeros_like(known.albedo)
     unknown = known._replace(albedo=nothing, shading=nothing)
     best = perfect(known)
-    terms = compared(best._replace(albedo=best.albedo + 0.3, shading=best.shading + 1), unknown)
-    assert float(terms["albedo"]) == float(terms["shading"]) == 0
+    wrong = best._replace(
+        albedo=best.albedo + 0.3, shading=best.shading + 1, residue=best.residue + 1
+    )
+    terms = compared(wrong, unknown)
+    assert float(terms["albedo"]) == float(terms["shading"]) == float(terms["specular"]) == 0
     assert all(torch.isfinite(term) for term in terms.values())
 
 
-def test_the_gate_costs_its_cross_entropy():
+def test_the_gate_costs_its_cross_entropy_where_it_shines_strongly_most():
     truth = tuples()
-    logits = torch.linspace(-90, 90, truth.highlight.numel()).view_as(truth.highlight)
-    logits[0, 0, 0, :4] = 0
-    logits.requires_grad_()
-    compared(perfect(truth)._replace(logits=logits), truth)["highlight"].backward()
-    mine, logits.grad = logits.grad, None
-    torch.nn.functional.binary_cross_entropy_with_logits(logits, truth.highlight).backward()
-    assert torch.allclose(mine, logits.grad, rtol=1e-5, atol=1e-9)
+    votes = torch.linspace(-90, 90, truth.highlight.numel()).view_as(truth.highlight)
+    votes[0, 0, 0, :4] = 0
+    votes.requires_grad_()
+    compared(perfect(truth)._replace(votes=votes), truth)["highlight"].backward()
+    mine, votes.grad = votes.grad, None
+    strength = (truth.image - truth.clean).amax(1, keepdim=True)
+    weight = 1 + 2 * truth.highlight + 2 * strength
+    torch.nn.functional.binary_cross_entropy_with_logits(votes, truth.highlight, weight).backward()
+    assert torch.allclose(mine, votes.grad, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("variant", tshrnet.VARIANTS)

@@ -30,7 +30,7 @@ from unshine.training.recipes import UNSHINE  # noqa: E402
 from unshine.training.settings import Settings  # noqa: E402
 
 SOURCE = Path(__file__).parents[2] / "src"
-SMALL = Sizes(albedo=(8, 8), shading=(8, 8), refine=(8, 8), tone=(8, 8))
+SMALL = Sizes(physics=(8, 8), refine=(8, 8), tone=(8, 8))
 
 
 @pytest.fixture(autouse=True)

@@ -6,19 +6,21 @@ Written with operators and methods that PyTorch and MindSpore share, so that bot
 from collections.abc import Mapping
 
 from unshine import optics
+from unshine.networks.three_stage import CLIPPED
 from unshine.networks.tshrnet import normalise
 from unshine.optics import Array
 
 WEIGHTS = {
-    "albedo": 0.15,
-    "shading": 0.15,
-    "specular": 0.5,
-    "diffuse": 1.0,
+    "albedo": 0.1,
+    "shading": 0.1,
+    "specular": 0.2,
+    "diffuse": 0.6,
     "ungated": 2.0,
+    "taken": 1.0,
+    "colour": 1.5,
+    "edges": 0.7,
     "clean": 1.0,
-    "colour": 2.0,
-    "edges": 1.0,
-    "highlight": 0.5,
+    "highlight": 0.6,
 }
 """How much each term counts in the total."""
 
@@ -46,27 +48,35 @@ def losses(outputs: Mapping[str, Array], truth: Mapping[str, Array]) -> dict[str
     ungated = outputs["ungated"]
     strength = STRENGTH_WEIGHT * _largest(abs(image - clean))
     weight = 1 + strength
-    # The ungated picture is asked "what is there if this is a highlight?", and counts little
+    # The ungated image is asked "what is there if this is a highlight?", and counts little
     # elsewhere: whether it is one, the highlight map decides. Asked everywhere alike, the network
     # takes ten times as long to change anything at all. Stage 2 stands between the two.
-    bold, half_bold = 0.05 + highlight + strength, 0.2 + highlight + strength
-    # Where nothing is lit or everything is black, albedo and shading mean nothing.
+    bold, half_bold = 0.03 + highlight + strength, 0.15 + highlight + strength
+    # Where nothing is lit or everything is black, albedo and shading mean nothing; of photographs
+    # nobody knows them, nor R = I − A·S.
     lit = 1.0 * (_largest(diffuse) > 0.02) * (_largest(shading) > 0)
+    known = 1.0 * (_largest(shading).amax((2, 3), True) > 0)
     # Compared as display values, where an error looks equally bad in dark and bright parts.
     shading_error = optics.encode(outputs["shading"] + 1e-6) - optics.encode(shading + 1e-6)
+    # How far the least channel falls, asked before it is cut at 0: there no gradient would pass.
+    taken = _least(image, outputs["light"]) - _least(clean, outputs["light"])
+    measured = 1 - ((-_largest(-image) - CLIPPED[0]) / (CLIPPED[1] - CLIPPED[0])).clip(0, 1)
     terms = {
         "albedo": _mean(outputs["albedo"] - truth["albedo"], lit),
         "shading": _mean(shading_error.clip(-1, 1), lit),
-        "specular": _mean(outputs["residue"] - truth["specular"], weight),
+        "specular": _mean((outputs["residue"] - truth["specular"]).clip(-1, 1), weight * known),
         "diffuse": _mean(outputs["diffuse"] - diffuse, half_bold),
         "ungated": _mean(ungated - clean, bold),
-        "clean": _mean(outputs["clean"] - clean, weight),
+        "taken": _mean(outputs["taken"] - taken, bold * measured),
         # Grey where colour should be is the error that people notice first.
         "colour": _mean(_without_grey(ungated - clean), bold),
         "edges": _edges(ungated - clean, bold),
-        # The gate has its own truth: one that learns only through the picture's error closes,
-        # and a closed gate passes no gradient to open it again.
-        "highlight": _cross_entropy(outputs["logits"], highlight),
+        "clean": _mean(outputs["clean"] - clean, weight),
+        # The gate has its own truth: one that learns only through the image's error closes, and a
+        # closed gate passes no gradient to open it again. Strong highlights count most.
+        "highlight": _cross_entropy(
+            outputs["votes"], highlight, 1 + 2 * highlight + 2 * _largest(abs(image - clean))
+        ),
     }
     total = 0.0
     for name, share in WEIGHTS.items():
@@ -132,7 +142,12 @@ def _edges(error: Array, weight: Array) -> Array:
     return across + down
 
 
-def _cross_entropy(logits: Array, truth: Array) -> Array:
+def _least(image: Array, light: Array) -> Array:
+    """Least channel of an image in units of the light's colour, display, (B, 1, H, W)."""
+    return optics.encode(-_largest(-optics.decode(image) / light) + 1e-5)
+
+
+def _cross_entropy(logits: Array, truth: Array, weight: Array) -> Array:
     """Binary cross entropy; its slope is right at 0 too, where an untrained network stands."""
     size = abs(logits)
-    return (0.5 * (logits + size) - logits * truth + (-size).exp().log1p()).mean()
+    return (weight * (0.5 * (logits + size) - logits * truth + (-size).exp().log1p())).mean()

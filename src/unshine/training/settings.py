@@ -8,17 +8,18 @@ from typing import Any, Literal, get_args, get_type_hints
 from unshine.errors import UnshineError
 from unshine.training.recipes import UNSHINE, Recipe, option
 
-PROCEDURAL = "procedural"
-"""Stands for tuples made during training among `Settings.data`."""
+PROCEDURAL, STAY = MADE = ("procedural", "stay")
+"""What stands for tuples made during training among `Settings.data`: rendered scenes, and bright
+things that are no highlights."""
 
 
 @dataclass(frozen=True)
 class Source:
     """Where some tuples of each batch come from."""
 
-    kind: Literal["procedural", "tuples", "pool", "photos"]
+    kind: Literal["procedural", "stay", "tuples", "pool", "photos"]
     path: Path
-    """Of no meaning for procedural tuples."""
+    """Of no meaning for what is made during training."""
     count: int
     """How many of a batch."""
 
@@ -48,8 +49,9 @@ class Settings:
     samples: int | None = option("Or: on how many tuples", None, min=1)
     recipe: Recipe = UNSHINE
     data: tuple[str, ...] = option(
-        "A folder or list of tuples (SSHR, SHIQ, PSD), or procedural: made during training."
-        " May be given several times. Procedural if there is no other source",
+        "A folder or list of tuples (SSHR, SHIQ, PSD); or procedural or stay: made during training,"
+        " scenes or bright things that must stay. May be given several times. Procedural if there"
+        " is no other source",
         (),
     )
     pool: Path | None = option("A pool of rendered scenes, lit again for each batch", None)
@@ -106,7 +108,7 @@ class Settings:
     def sources(self) -> tuple[Source, ...]:
         """Where the tuples of a batch come from, and how many from each."""
         found: list[tuple[Any, Path]] = [
-            (PROCEDURAL if data == PROCEDURAL else "tuples", Path(data)) for data in self.data
+            (data if data in MADE else "tuples", Path(data)) for data in self.data
         ]
         found += [("pool", self.pool)] if self.pool else []
         found += [("photos", self.photos)] if self.photos else []

@@ -52,7 +52,7 @@ def stream(
 
 
 def endless(settings: Settings, seed: int, device: torch.device) -> list[IterableDataset[Truth]]:
-    """Return the sources that have no order: procedural tuples and gloss on photographs.
+    """Return the sources that have no order: what is made during training, and of photographs.
 
     Parameters
     ----------
@@ -69,6 +69,10 @@ def endless(settings: Settings, seed: int, device: torch.device) -> list[Iterabl
         place = device if gpu else torch.device("cpu")
         reuse = 1 if gpu else 2
         found.append(ProceduralStream(recipe.size, count, seed, place, reuse, recipe.as_stored))
+    for source in settings.of_kind("stay"):
+        from unshine.synth.photographs import StayStream
+
+        found.append(StayStream(recipe.size, source.count, seed))
     for source in settings.of_kind("photos"):
         from unshine.synth.photographs import PhotographStream
 
@@ -156,7 +160,7 @@ def _relit(scenes: disk.Batches | Pool, seed: int, as_stored: bool, index: int) 
 
 
 def _photograph(scene: Scene, generator: torch.Generator, as_stored: bool) -> Truth:
-    truth: Truth = Layers(**camera.develop(scene, generator)._asdict())
+    truth: Truth = Layers(**camera.develop(scene, generator, whole=as_stored)._asdict())
     return to_stored(truth) if as_stored else truth
 
 
