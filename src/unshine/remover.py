@@ -349,8 +349,7 @@ class Analysis:
                     " leave the sensitivity at 0.5."
                 )
             highlight = self.network.highlight_map(self.outputs["logits"], sensitivity)
-            change = self.outputs["ungated"] - self.working
-            clean = self.network.blend(self.working, change, highlight)
+            clean = self.network.blend(self.working, self.outputs["ungated"], highlight)
         return clean, highlight
 
     def _ungated(self) -> Floats:

@@ -203,7 +203,7 @@ def test_wrong_paths_and_variants(tmp_path):
 
 
 def test_sizes_are_read_off_the_tensors(tmp_path):
-    sizes = Sizes(albedo=(8, 8), shading=(8, 12), refine=(8, 16, 16), tone=(8, 4), blocks=2)
+    sizes = Sizes(physics=(8, 12), refine=(8, 16, 16), tone=(12, 4, 8, 6))
     save_weights(tmp_path / "w.safetensors", ThreeStage(sizes))
     assert sizes_of(read_weights(tmp_path / "w.safetensors").tensors) == sizes
 

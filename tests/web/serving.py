@@ -8,22 +8,28 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
+
+COFFEE = Path(__file__).parents[2] / "examples" / "coffee.png"
+SMOOTH = ImageFilter.GaussianBlur(1.5)
+"""So that the JPEG planes of a preview are close to the image."""
 
 
 def image(height: int = 60, width: int = 90, seed: int = 0) -> np.ndarray:
-    """A shaded, coloured surface with a few clipped spots on it."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width] / max(height, width)
-    shade = 0.35 + 0.3 * x + 0.1 * np.sin(9 * y)
-    colours = shade[..., None] * rng.uniform(0.3, 0.9, 3)
-    for _ in range(4):
-        cy, cx = rng.uniform(0.2, 0.8, 2) * (height, width) / max(height, width)
-        colours += np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 0.002)[..., None]
-    return np.rint(colours.clip(0, 1) * 255).astype(np.uint8)
+    """A part of a photograph with highlights; one seed is another's mirror image."""
+    with Image.open(COFFEE) as photograph:
+        enough = max(1, -(-height // photograph.height), -(-width // photograph.width))
+        size = (enough * photograph.width, enough * photograph.height)
+        values = np.asarray(photograph.convert("RGB").resize(size).filter(SMOOTH))
+    # Around the spoon's highlight.
+    top = min(enough * 292 - height // 2, values.shape[0] - height)
+    left = min(enough * 357 - width // 2, values.shape[1] - width)
+    part = values[top : top + height, left : left + width]
+    return np.ascontiguousarray(part[:, :: -1 if seed % 2 else 1])
 
 
 def file(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import mindspore
 import numpy as np
 from mindspore import Tensor, nn, ops
+from numpy.typing import NDArray
 
 
 def convolution(
@@ -41,6 +42,32 @@ def doubled(x: Tensor) -> Tensor:
     twice = Tensor(np.eye(width, dtype=np.float32).repeat(2, 1))
     columns = ops.matmul(x.reshape(-1, width), twice)
     return ops.cat((columns, columns), 1).reshape(batch, channels, 2 * height, 2 * width)
+
+
+def resized(x: Tensor, height: int, width: int) -> Tensor:
+    """Enlarge bilinearly, as PyTorch does without aligned corners: two products of matrices.
+
+    Parameters
+    ----------
+    x : Tensor, (B, C, h, w)
+    height, width : int
+    """
+    batch, channels, h, w = x.shape
+    across = Tensor(_bilinear(w, width).T.copy())
+    down = Tensor(_bilinear(h, height))
+    wide = ops.matmul(x.reshape(-1, w), across).reshape(batch * channels, h, width)
+    return ops.matmul(down, wide).reshape(batch, channels, height, width)
+
+
+def _bilinear(size: int, larger: int) -> NDArray[np.float32]:
+    """The matrix, (larger, size), that enlarges a row of pixels."""
+    place = ((np.arange(larger) + 0.5) * size / larger - 0.5).clip(0, size - 1)
+    low = np.floor(place).astype(int).clip(0, max(size - 2, 0))
+    share = (place - low).astype(np.float32)
+    matrix = np.zeros((larger, size), np.float32)
+    matrix[np.arange(larger), low] = 1 - share
+    matrix[np.arange(larger), np.minimum(low + 1, size - 1)] += share
+    return matrix
 
 
 class _Product(nn.Cell):

@@ -6,21 +6,23 @@ terms: sizes, names and shapes of the tensors, outputs, and how the highlight ma
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unshine import optics
+
 NAME = "three_stage"
 TITLE = "Unshine"
-MARKER = "albedo.stem.weight"
+MARKER = "physics.stem.weight"
 """A tensor by which the network's weights are recognised."""
 STORED = np.float16
 """How weights are kept on disk."""
 VARIANTS: tuple[str, ...] = ()
-LINEAR: tuple[str, ...] = ("shading", "specular", "residue")
+LINEAR: tuple[str, ...] = ("shading", "specular", "residue", "light")
 """Outputs that are linear light; the other images are display values."""
 
 OUTPUTS = (
@@ -33,46 +35,48 @@ OUTPUTS = (
     "ungated",
     "logits",
 )
-"""What the network gives to users, in this order; `residue` comes last, for losses alone. See
+"""What the network gives to users, in this order; what losses need besides comes after. See
 `torch.Outputs`."""
 
-CAUTION = 1.0
-"""How sure the network must be: nothing changes where it gives a highlight less than 45 %, half of
-what it would change at 86 %, all of it from near certainty on."""
+STAGES = {"physics": (3, 6), "refine": (6, 5), "tone": (9, 6)}
+"""The encoder-decoders: channels that go in and come out. Albedo and shading share one; `refine`
+and `tone` say what to subtract (two numbers a pixel) and what to fill in (three), `tone` also the
+highlight map's logits."""
 
-NETWORKS = {"albedo": (3, 3), "shading": (3, 3), "refine": (6, 3), "tone": (9, 4)}
-"""The four encoder-decoders: channels that go in and come out."""
+CELL = 4
+"""Pixels on a side of what the encoder-decoders see as one."""
+SLOPE = 0.5
+"""Of the highlight map by the logits: it rises from 0 to 1 as they go from −1 to 1."""
+REACH = 2
+"""Cells around a pixel whose surest one has half a say in its logits."""
+CLIPPED = (0.9, 0.97)
+"""Display values between which an image passes from measured to clipped."""
+TINT = 1.4
+"""How far the light's red and blue may be from its green, as a logarithm."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Channels of each encoder-decoder, from half resolution downwards, and blocks per level."""
+    """Channels of each encoder-decoder, from a quarter of the resolution downwards."""
 
-    albedo: tuple[int, ...]
-    shading: tuple[int, ...]
+    physics: tuple[int, ...]
     refine: tuple[int, ...]
     tone: tuple[int, ...]
-    blocks: int = 1
 
     @property
     def multiple(self) -> int:
         """Height and width are padded inside the network to multiples of this."""
-        return 2 ** max(len(self.albedo), len(self.shading), len(self.refine), len(self.tone))
+        return CELL * 2 ** (max(len(self.physics), len(self.refine), len(self.tone)) - 1)
 
 
-FAST = Sizes(
-    albedo=(32, 32, 64, 96, 128),
-    shading=(32, 32, 64, 96, 128),
-    refine=(32, 64, 96, 128, 160),
-    tone=(32, 48, 64, 96),
-)
+FAST = Sizes(physics=(32, 48, 64, 96), refine=(48, 64, 96, 128), tone=(48, 80, 104, 144))
 
 
 def highlight_map(logits: Any, sensitivity: float = 0.5) -> Any:
     """Turn the network's logits into the soft highlight map.
 
-    The sigmoid is stretched beyond [0, 1] and cut, so that the map reaches exactly 0, where the
-    image passes untouched to the last bit.
+    A straight line, cut at 0 and 1, so that the map reaches exactly 0, where the image passes
+    untouched to the last bit.
 
     Parameters
     ----------
@@ -80,40 +84,46 @@ def highlight_map(logits: Any, sensitivity: float = 0.5) -> Any:
         What the network says, of any shape.
     sensitivity : float
         From 0 (nothing is a highlight) to 1 (everything is); the odds of a highlight are multiplied
-        by ``sensitivity / (1 - sensitivity)``. 0.5 is the operating point as trained.
+        by ``sensitivity / (1 - sensitivity)``. 0.5 is the operating point as shipped.
 
     Returns
     -------
     array of the same shape
         In [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> highlight_map(np.array([-3.0, 0.0, 3.0]))
+    array([0. , 0.5, 1. ])
     """
     if sensitivity <= 0 or sensitivity >= 1:
         return 0 * logits + (1 if sensitivity >= 1 else 0)
     if sensitivity != 0.5:
         logits = logits + math.log(sensitivity / (1 - sensitivity))
-    half = 0.5 * logits
-    certainty = half.sigmoid() if hasattr(half, "sigmoid") else 0.5 + 0.5 * np.tanh(0.5 * half)
-    return ((1.1 + CAUTION) * certainty - CAUTION).clip(0, 1)
+    return (SLOPE * logits + 0.5).clip(0, 1)
 
 
-def blend(image: Any, change: Any, highlight: Any) -> Any:
-    """Apply the network's change where the highlight map says so.
+def blend(image: Any, ungated: Any, highlight: Any) -> Any:
+    """Take the highlight off where the map says so, evenly in linear light.
 
     Parameters
     ----------
-    image : array, (..., 3, H, W) or (H, W, 3)
-        Display values in [0, 1].
-    change : array of the same shape
-        What stage 3 would add to it if everything were a highlight: `ungated` − `image`.
+    image, ungated : array, (..., 3, H, W) or (H, W, 3)
+        The image, and the image as if everywhere were a highlight; display values in [0, 1].
     highlight : array
         As `highlight_map` gives it, with one channel.
 
     Returns
     -------
     array of the same shape
-        Display values in [0, 1]; the image itself where the map is 0.
+        Display values in [0, 1]; the image itself, to the last bit, where the map is 0, and
+        `ungated` where it is 1.
     """
-    return (image + highlight * change).clip(0, 1)
+    light = optics.decode(image)
+    blended = optics.add_light(image, highlight * (optics.decode(ungated) - light))
+    # Adding light loses a little near black; where the map is sure, nothing is lost.
+    return (blended + (highlight >= 1) * (ungated - blended)).clip(0, 1)
 
 
 def outputs(variant: str) -> tuple[str, ...]:
@@ -124,16 +134,13 @@ def outputs(variant: str) -> tuple[str, ...]:
 def sizes_of(tensors: dict[str, NDArray[Any]]) -> Sizes:
     """Return the sizes of the network that these tensors are for; unknown ones are empty."""
 
-    def count(start: str) -> int:
-        pattern = re.compile(re.escape(start) + r"\.(\d+)\.")
-        return len({match[1] for name in tensors if (match := pattern.match(name))})
+    def widths(stage: str) -> tuple[int, ...]:
+        pattern = re.compile(rf"{stage}\.(stem|down\.\d+)\.weight")
+        # "down" stands before "stem" in no file; the stem's width is the first.
+        names = sorted((n for n in tensors if pattern.fullmatch(n)), key=lambda n: "down" in n)
+        return tuple(int(tensors[name].shape[0]) for name in names)
 
-    def widths(network: str) -> tuple[int, ...]:
-        names = [f"{network}.down.{level}.weight" for level in range(count(f"{network}.down"))]
-        names = [f"{network}.stem.weight", *names]
-        return tuple(int(tensors[name].shape[0]) for name in names if name in tensors)
-
-    return Sizes(**{name: widths(name) for name in NETWORKS}, blocks=count("albedo.encoder.0"))
+    return Sizes(**{field.name: widths(field.name) for field in fields(Sizes)})
 
 
 def multiple(tensors: dict[str, NDArray[Any]]) -> int:
@@ -150,19 +157,27 @@ def shapes(tensors: dict[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
         found[f"{name}.weight"] = (outputs, inputs, size, size)
         found[f"{name}.bias"] = (outputs,)
 
-    def blocks(name: str, width: int) -> None:
-        for index in range(sizes.blocks):
-            convolution(f"{name}.{index}.first", width, width, 3)
-            convolution(f"{name}.{index}.second", width, width, 3)
+    def block(name: str, width: int) -> None:
+        convolution(f"{name}.first", width, width, 3)
+        convolution(f"{name}.second", width, width, 3)
 
-    for name, (inputs, outputs) in NETWORKS.items():
-        # A network without a stem is missing; its stem of no channels will be, too.
-        widths: tuple[int, ...] = getattr(sizes, name) or (0,)
-        convolution(f"{name}.stem", widths[0], inputs, 4)
+    features = 0
+    for stage, (inputs, outputs) in STAGES.items():
+        # A stage without a stem is missing; its stem of no channels will be, too.
+        widths: tuple[int, ...] = getattr(sizes, stage) or (0,)
+        convolution(f"{stage}.stem", widths[0], inputs * CELL**2, 1)
+        if features:
+            convolution(f"{stage}.merge", widths[0], features, 1)
+        convolution(f"{stage}.entry", widths[0], widths[0], 3)
         for level, (wide, deep) in enumerate(pairwise(widths)):
-            convolution(f"{name}.down.{level}", deep, wide, 2)
-            blocks(f"{name}.encoder.{level}", deep)
-            convolution(f"{name}.up.{level}", wide, deep, 1)
-            blocks(f"{name}.decoder.{level}", wide)
-        convolution(f"{name}.head", 4 * outputs, widths[0], 3)
+            convolution(f"{stage}.down.{level}", deep, wide, 2)
+            block(f"{stage}.encoder.{level}", deep)
+            convolution(f"{stage}.up.{level}", wide, deep, 1)
+            block(f"{stage}.decoder.{level}", wide)
+        found[f"{stage}.overview.weight"] = (widths[-1], 2 * widths[-1])
+        found[f"{stage}.overview.bias"] = (widths[-1],)
+        convolution(f"{stage}.head", 4 * outputs, widths[0], 3)
+        if stage == "refine":
+            convolution(f"{stage}.light", 2, widths[-1], 1)
+        features = widths[0]
     return found

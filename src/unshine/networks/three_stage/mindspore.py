@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 
 from unshine import optics
 from unshine.errors import UnshineError
-from unshine.networks.mindspore_ops import convolution, doubled, padded
-from unshine.networks.three_stage import Sizes, blend, highlight_map, sizes_of
+from unshine.networks.mindspore_ops import convolution, doubled, padded, resized
+from unshine.networks.three_stage import (
+    CELL,
+    CLIPPED,
+    REACH,
+    STAGES,
+    TINT,
+    Sizes,
+    blend,
+    highlight_map,
+    sizes_of,
+)
 from unshine.networks.weights import Weights
 
-Nine = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+Outputs = tuple[Tensor, ...]
 """What `torch.Outputs` names, in its order."""
 
 
@@ -32,33 +42,53 @@ class Block(nn.Cell):
 
 
 class EncoderDecoder(nn.Cell):
-    """A U-Net that works at half resolution; its answer starts as zero.
+    """A U-Net that sees cells of 4×4 pixels as one; see `torch.EncoderDecoder`."""
 
-    The parameters are those of `torch.EncoderDecoder`.
-    """
-
-    def __init__(self, inputs: int, outputs: int, widths: tuple[int, ...], blocks: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        features: int,
+        widths: tuple[int, ...],
+        light: bool = False,
+    ) -> None:
         super().__init__()
         pairs = list(pairwise(widths))
-        self.stem = convolution(inputs, widths[0], 4, stride=2, padding=1)
+        self.stem = convolution(inputs * CELL**2, widths[0], 1)
+        self.merges, self.lights = features > 0, light
+        if features:
+            self.merge = convolution(features, widths[0], 1)
+        self.entry = convolution(widths[0], widths[0], 3, padding=1)
         self.down = nn.CellList([convolution(wide, deep, 2, stride=2) for wide, deep in pairs])
-        self.encoder = nn.CellList([_blocks(width, blocks) for width in widths[1:]])
+        self.encoder = nn.CellList([Block(width) for width in widths[1:]])
+        self.overview = nn.Dense(2 * widths[-1], widths[-1])
+        if light:
+            self.light = convolution(widths[-1], 2, 1, zero=True)
         self.up = nn.CellList([convolution(deep, wide, 1) for wide, deep in pairs])
-        self.decoder = nn.CellList([_blocks(width, blocks) for width in widths[:-1]])
+        self.decoder = nn.CellList([Block(width) for width in widths[:-1]])
         self.head = convolution(widths[0], 4 * outputs, 3, padding=1, zero=True)
         self.levels = len(pairs)
 
-    def construct(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H, W)."""
-        x = self.stem(x)
+    def construct(self, image: Tensor, features: Tensor) -> Outputs:
+        """Answer for an image, (B, inputs, H, W); `features` count where there are any."""
+        x = self.stem(ops.pixel_unshuffle(image, CELL))
+        if self.merges:
+            x = x + self.merge(features)
+        x = self.entry(ops.relu(x))
         skips = []
         for level in range(self.levels):
             skips.append(x)
             x = self.encoder[level](self.down[level](x))
+        overview = ops.cat((x.mean((2, 3)), ops.amax(x, (2, 3))), 1)
+        x = x + self.overview(overview).expand_dims(2).expand_dims(3)
+        light = x
+        if self.lights:
+            light = self.light(ops.relu(x)).astype(mindspore.float32)
         for depth in range(self.levels):
             level = self.levels - 1 - depth
             x = self.decoder[level](skips[level] + doubled(self.up[level](x)))
-        return ops.pixel_shuffle(self.head(ops.relu(x)), 2)
+        answer = ops.pixel_shuffle(self.head(ops.relu(x)), 2).astype(mindspore.float32)
+        return resized(answer, image.shape[2], image.shape[3]), x, light
 
 
 class ThreeStage(nn.Cell):
@@ -67,51 +97,59 @@ class ThreeStage(nn.Cell):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.multiple = sizes.multiple
-        self.albedo = EncoderDecoder(3, 3, sizes.albedo, sizes.blocks)
-        self.shading = EncoderDecoder(3, 3, sizes.shading, sizes.blocks)
-        self.refine = EncoderDecoder(6, 3, sizes.refine, sizes.blocks)
-        self.tone = EncoderDecoder(9, 4, sizes.tone, sizes.blocks)
+        self.physics = EncoderDecoder(*STAGES["physics"], 0, sizes.physics)
+        self.refine = EncoderDecoder(*STAGES["refine"], sizes.physics[0], sizes.refine, light=True)
+        self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone)
 
-    def construct(self, image: Tensor) -> Nine:
-        """Take a picture apart.
+    def construct(self, image: Tensor) -> Outputs:
+        """Take an image apart.
 
         Parameters
         ----------
         image : Tensor, (B, 3, H, W)
             Display values in [0, 1], of any height and width.
         """
-        height, width = image.shape[2:]
+        height, width = image.shape[-2:]
         outputs = self._stages(padded(image, self.multiple))
-        if height % self.multiple == 0 and width % self.multiple == 0:
+        if not (height % self.multiple or width % self.multiple):
             return outputs
         return tuple([x[:, :, :height, :width] for x in outputs])
 
-    def _stages(self, image: Tensor) -> Nine:
+    def _stages(self, image: Tensor) -> Outputs:
+        vivid = ops.amax(_largest(image) + _largest(-image), (2, 3), True)
+        vivid = (8 * vivid).clip(0, 1)
+        linear = optics.decode(image)
         # Stage 1.
-        albedo = (image + _single(self.albedo(image))).clip(0, 1)
-        shading = (1 + _single(self.shading(image))).clip(0, 4)
+        answer, features, _ = self.physics(image, image)
+        albedo = (image + _tinted(_channels(answer, 0, 3), vivid)).clip(0, 1)
+        shading = (1 + _tinted(_channels(answer, 3, 3), vivid)).clip(0, 4)
         coarse = albedo * shading
-        residue = optics.residue(optics.decode(image), optics.decode(coarse))
+        residue = optics.residue(linear, optics.decode(coarse))
         # Stage 2.
-        change = _single(self.refine(ops.cat((coarse, image), 1)))
-        diffuse = image + change
+        answer, features, tint = self.refine(ops.cat((coarse, image), 1), features)
+        light = _light(tint, vivid, image.shape[2], image.shape[3])
+        _, diffuse = _subtract(image, linear, light, vivid, answer)
         # Stage 3.
-        tone = _single(self.tone(ops.cat((diffuse, residue, image), 1)))
-        # Indexing by brackets is over ten times as slow.
-        colours = ops.slice(tone, (0, 0, 0, 0), image.shape)
-        logits = ops.slice(tone, (0, 3, 0, 0), image[:, :1].shape)
+        tone, _, _ = self.tone(ops.cat((diffuse, residue, image), 1), features)
+        answer = answer + _channels(tone, 0, 5)
+        taken, ungated = _subtract(image, linear, light, vivid, answer)
+        ungated = ungated.clip(0, 1)
+        votes = _channels(tone, 5, 1)
+        logits = _agreed(votes)
         highlight = highlight_map(logits)
-        change = change + colours
         return (
             albedo,
             optics.decode(shading),
             diffuse.clip(0, 1),
             residue.clip(0, None),
-            blend(image, change, highlight),
+            blend(image, ungated, highlight),
             highlight,
-            image + change,
+            ungated,
             logits,
             residue,
+            taken,
+            votes,
+            ops.stop_gradient(light),
         )
 
 
@@ -137,9 +175,48 @@ def load(cell: nn.Cell, tensors: dict[str, NDArray[Any]]) -> None:
         parameter.set_data(Tensor(tensors[name].astype(np.float32)))
 
 
-def _blocks(width: int, count: int) -> nn.SequentialCell:
-    return nn.SequentialCell([Block(width) for _ in range(count)])
+def _subtract(
+    image: Tensor, linear: Tensor, light: Tensor, vivid: Tensor, answer: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Take light of one colour off an image, and fill in what is clipped."""
+    least = optics.encode(-_largest(-linear / light) + 1e-5)
+    taken = _channels(answer, 0, 1) * least + _channels(answer, 1, 1)
+    rest = ops.minimum((least - taken).clip(0, None), least)
+    specular = optics.decode(least) - optics.decode(rest)
+    measured = optics.add_light(image, -specular * light)
+    filled = image + _tinted(_channels(answer, 2, 3), vivid)
+    low, high = CLIPPED
+    clipped = ((image - low) / (high - low)).clip(0, 1)
+    return taken, measured + clipped * (filled - measured)
 
 
-def _single(x: Tensor) -> Tensor:
-    return x.astype(mindspore.float32)
+def _light(tint: Tensor, vivid: Tensor, height: int, width: int) -> Tensor:
+    """The light's colour at every pixel; white for a grey image."""
+    tint = resized(ops.tanh(tint), height, width) * (TINT * vivid)
+    red, blue = ops.exp(_channels(tint, 0, 1)), ops.exp(_channels(tint, 1, 1))
+    light = ops.cat((red, ops.ones_like(red), blue), 1)
+    return light / _largest(light)
+
+
+def _agreed(votes: Tensor) -> Tensor:
+    """Half a pixel's own logits, half those of the surest cell nearby."""
+    cells = ops.avg_pool2d(votes, CELL, CELL)
+    surest = ops.max_pool2d(cells, 2 * REACH + 1, 1, REACH)
+    return 0.5 * votes + 0.5 * resized(surest, votes.shape[2], votes.shape[3])
+
+
+def _tinted(change: Tensor, vivid: Tensor) -> Tensor:
+    """A change of colours, its mean alone where the image is grey."""
+    grey = change.mean(1, True)
+    return grey + vivid * (change - grey)
+
+
+def _channels(x: Tensor, first: int, count: int) -> Tensor:
+    """Some channels; indexing by brackets is over ten times as slow."""
+    batch, _, height, width = x.shape
+    return ops.slice(x, (0, first, 0, 0), (batch, count, height, width))
+
+
+def _largest(x: Tensor) -> Tensor:
+    """Largest of three channels, (B, 1, H, W)."""
+    return ops.amax(x, 1, True)

@@ -9,7 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unshine import optics
-from unshine.networks.three_stage import Sizes, blend, highlight_map, sizes_of
+from unshine.networks.three_stage import (
+    CELL,
+    CLIPPED,
+    REACH,
+    STAGES,
+    TINT,
+    Sizes,
+    blend,
+    highlight_map,
+    sizes_of,
+)
 from unshine.networks.weights import Weights
 
 
@@ -29,11 +39,17 @@ class Outputs(NamedTuple):
     highlight: Tensor
     """Soft highlight map, (B, 1, H, W), in [0, 1]."""
     ungated: Tensor
-    """Stage 3's image as if everywhere were a highlight, (B, 3, H, W), display, not clipped."""
+    """Stage 3's image as if everywhere were a highlight, (B, 3, H, W), display."""
     logits: Tensor
     """What `highlight_map` turns into `highlight`, (B, 1, H, W)."""
     residue: Tensor
-    """I − A·S, linear and signed: what the loss on R sees."""
+    """I − A·S, (B, 3, H, W), linear and signed: what the loss on R sees."""
+    taken: Tensor
+    """How far the least channel is to fall, (B, 1, H, W), display, not cut at 0."""
+    votes: Tensor
+    """Every pixel's own logits, (B, 1, H, W): what the loss on the map sees."""
+    light: Tensor
+    """The light's colour, (B, 3, H, W), linear; its largest channel is 1. It passes no gradient."""
 
 
 class Block(nn.Module):
@@ -43,8 +59,7 @@ class Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+        _start_at_zero(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
@@ -52,50 +67,92 @@ class Block(nn.Module):
 
 
 class EncoderDecoder(nn.Module):
-    """A U-Net that works at half resolution; its answer starts as zero.
+    """A U-Net that sees cells of 4×4 pixels as one; its answer starts as zero.
+
+    What its lowest level sees of the whole image, mean and maximum, is added there everywhere, so
+    that no highlight is too large for it.
 
     Parameters
     ----------
     inputs, outputs : int
-        Channels of the pictures that go in and come out, both at full resolution.
+        Channels of the images that go in and come out, both at full resolution.
+    features : int
+        Channels of the features of the stage before; 0 for the first.
     widths : tuple of int
-        Channels at 1/2, 1/4, 1/8 ... of the resolution.
-    blocks : int
-        Residual blocks at each level, on either side.
+        Channels at 1/4, 1/8, 1/16 ... of the resolution.
+    light : bool
+        Whether the lowest level also says what colour the light has.
     """
 
-    def __init__(self, inputs: int, outputs: int, widths: tuple[int, ...], blocks: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        features: int,
+        widths: tuple[int, ...],
+        light: bool = False,
+    ) -> None:
         super().__init__()
         pairs = list(pairwise(widths))
-        self.stem = nn.Conv2d(inputs, widths[0], 4, stride=2, padding=1)
+        self.stem = nn.Conv2d(inputs * CELL**2, widths[0], 1)
+        self.merge = nn.Conv2d(features, widths[0], 1) if features else None
+        self.entry = nn.Conv2d(widths[0], widths[0], 3, padding=1)
         self.down = nn.ModuleList(nn.Conv2d(wide, deep, 2, stride=2) for wide, deep in pairs)
-        # Few channels at half resolution are what costs most: the encoder has no blocks there.
-        self.encoder = nn.ModuleList(_blocks(width, blocks) for width in widths[1:])
+        # The fewest channels at the most places are what costs most: no blocks on the way down.
+        self.encoder = nn.ModuleList(Block(width) for width in widths[1:])
+        self.overview = nn.Linear(2 * widths[-1], widths[-1])
+        self.light = nn.Conv2d(widths[-1], 2, 1) if light else None
         self.up = nn.ModuleList(nn.Conv2d(deep, wide, 1) for wide, deep in pairs)
-        self.decoder = nn.ModuleList(_blocks(width, blocks) for width in widths[:-1])
+        self.decoder = nn.ModuleList(Block(width) for width in widths[:-1])
         self.head = nn.Conv2d(widths[0], 4 * outputs, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        _start_at_zero(self.head)
+        if self.light is not None:
+            _start_at_zero(self.light)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H, W)."""
-        x = self.stem(x)
+    def forward(
+        self, image: Tensor, features: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Answer for an image.
+
+        Parameters
+        ----------
+        image : Tensor, (B, inputs, H, W)
+        features : Tensor, (B, C, H / 4, W / 4), optional
+            Of the stage before.
+
+        Returns
+        -------
+        answer : Tensor, (B, outputs, H, W)
+            Made at half of the resolution and enlarged smoothly: no grid shows.
+        features : Tensor, (B, widths[0], H / 4, W / 4)
+        light : Tensor, (B, 2, h, w), optional
+            Logarithms of the light's red and blue, before they are limited.
+        """
+        x = self.stem(F.pixel_unshuffle(image, CELL))
+        if self.merge is not None:
+            x = x + self.merge(features)
+        x = self.entry(F.relu(x))
         skips = []
         for down, encoder in zip(self.down, self.encoder, strict=True):
             skips.append(x)
             x = encoder(down(x))
+        overview = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+        x = x + self.overview(overview)[:, :, None, None]
+        light = None if self.light is None else self.light(F.relu(x)).float()
         for skip, up, decoder in zip(
             reversed(skips), reversed(self.up), reversed(self.decoder), strict=True
         ):
             x = decoder(skip + F.interpolate(up(x), scale_factor=2.0, mode="nearest"))
-        return F.pixel_shuffle(self.head(F.relu(x)), 2)
+        answer = F.pixel_shuffle(self.head(F.relu(x)), 2).float()
+        return F.interpolate(answer, scale_factor=2.0, mode="bilinear"), x, light
 
 
 class ThreeStage(nn.Module):
     """Physics-based removal, refinement, tone correction (TSHRNet's stages, our sizes).
 
-    The untrained network is the identity: every stage predicts a change to the picture, and all
-    changes start at zero.
+    The untrained network is the identity: every stage predicts a change to the image, and all
+    changes start at zero. Grey images stay grey, whatever the weights, and off clipped cores the
+    change is one map times the colour of the light.
 
     References
     ----------
@@ -106,14 +163,13 @@ class ThreeStage(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.multiple = sizes.multiple
-        self.albedo = EncoderDecoder(3, 3, sizes.albedo, sizes.blocks)
-        self.shading = EncoderDecoder(3, 3, sizes.shading, sizes.blocks)
-        self.refine = EncoderDecoder(6, 3, sizes.refine, sizes.blocks)
-        self.tone = EncoderDecoder(9, 4, sizes.tone, sizes.blocks)
+        self.physics = EncoderDecoder(*STAGES["physics"], 0, sizes.physics)
+        self.refine = EncoderDecoder(*STAGES["refine"], sizes.physics[0], sizes.refine, light=True)
+        self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: Tensor) -> Outputs:
-        """Take a picture apart.
+        """Take an image apart.
 
         Parameters
         ----------
@@ -130,30 +186,41 @@ class ThreeStage(nn.Module):
         return Outputs(*(x[..., :height, :width] for x in outputs))
 
     def _stages(self, image: Tensor) -> Outputs:
+        # 0 for a grey image, 1 for one with any colour: what colours anything is multiplied by it.
+        vivid = (image.amax(1, keepdim=True) - image.amin(1, keepdim=True)).amax((2, 3), True)
+        vivid = (8 * vivid).clip(0, 1)
+        linear = optics.decode(image)
         # Stage 1. The product commutes with a power law, so it may be taken of display values;
         # the difference belongs in linear light.
-        albedo = (image + self.albedo(image).float()).clip(0, 1)
-        shading = (1 + self.shading(image).float()).clip(0, 4)
+        answer, features, _ = self.physics(image)
+        albedo = (image + _tinted(answer[:, :3], vivid)).clip(0, 1)
+        shading = (1 + _tinted(answer[:, 3:], vivid)).clip(0, 4)
         coarse = albedo * shading
-        residue = optics.residue(optics.decode(image), optics.decode(coarse))
+        residue = optics.residue(linear, optics.decode(coarse))
         # Stage 2.
-        change = self.refine(torch.cat([coarse, image], 1)).float()
-        diffuse = image + change
+        answer, features, tint = self.refine(torch.cat([coarse, image], 1), features)
+        light = _light(tint, vivid, image.shape[-2:])
+        _, diffuse = _subtract(image, linear, light, vivid, answer)
         # Stage 3.
-        tone = self.tone(torch.cat([diffuse, residue, image], 1)).float()
-        logits = tone[:, 3:]
+        tone, _, _ = self.tone(torch.cat([diffuse, residue, image], 1), features)
+        taken, ungated = _subtract(image, linear, light, vivid, answer + tone[:, :5])
+        ungated = ungated.clip(0, 1)
+        votes = tone[:, 5:]
+        logits = _agreed(votes)
         highlight = highlight_map(logits)
-        change = change + tone[:, :3]
         return Outputs(
             albedo,
             optics.decode(shading),
             diffuse.clip(0, 1),
             residue.clip(0, None),
-            blend(image, change, highlight),
+            blend(image, ungated, highlight),
             highlight,
-            image + change,
+            ungated,
             logits,
             residue,
+            taken,
+            votes,
+            light.detach(),
         )
 
 
@@ -165,5 +232,49 @@ def build(weights: Weights) -> ThreeStage:
     return network.eval()
 
 
-def _blocks(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width) for _ in range(count)))
+def _subtract(
+    image: Tensor, linear: Tensor, light: Tensor, vivid: Tensor, answer: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Take light of one colour off an image, and fill in what is clipped.
+
+    `answer` says by how much the least channel falls, as a straight line of its own value (so that
+    the edges of a highlight are the image's own), and what to change where a channel is clipped.
+    """
+    least = optics.encode((linear / light).amin(1, keepdim=True) + 1e-5)
+    taken = answer[:, :1] * least + answer[:, 1:2]
+    rest = torch.minimum((least - taken).clip(0, None), least)
+    specular = optics.decode(least) - optics.decode(rest)
+    measured = optics.add_light(image, -specular * light)
+    filled = image + _tinted(answer[:, 2:5], vivid)
+    low, high = CLIPPED
+    clipped = ((image - low) / (high - low)).clip(0, 1)
+    return taken, measured + clipped * (filled - measured)
+
+
+def _light(tint: Tensor, vivid: Tensor, size: torch.Size) -> Tensor:
+    """The light's colour at every pixel; white for a grey image."""
+    tint = F.interpolate(torch.tanh(tint), size=size, mode="bilinear") * (TINT * vivid)
+    light = torch.cat([tint[:, :1].exp(), torch.ones_like(tint[:, :1]), tint[:, 1:].exp()], 1)
+    return light / light.amax(1, keepdim=True)
+
+
+def _agreed(votes: Tensor) -> Tensor:
+    """Half a pixel's own logits, half those of the surest cell nearby.
+
+    What lies beside a sure highlight is likelier to be one: this is worth 0.2 dB at equal harm on
+    tuples of our own, 0.4 on MIT's photographs.
+    """
+    cells = F.avg_pool2d(votes, CELL)
+    surest = F.max_pool2d(cells, 2 * REACH + 1, 1, REACH)
+    return 0.5 * votes + 0.5 * F.interpolate(surest, scale_factor=float(CELL), mode="bilinear")
+
+
+def _tinted(change: Tensor, vivid: Tensor) -> Tensor:
+    """A change of colours, its mean alone where the image is grey."""
+    grey = change.mean(1, keepdim=True)
+    return grey + vivid * (change - grey)
+
+
+def _start_at_zero(convolution: nn.Conv2d) -> None:
+    nn.init.zeros_(convolution.weight)
+    nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]

@@ -51,7 +51,7 @@ void main() {
       if (shown == 1) shade = vec3(mix(h, step(0.0, word), abs(word)));
       else {
         vec3 sure = texture(ungated, uv).rgb;
-        vec3 to = blend(clamp(mix(from, sure, h), 0.0, 1.0), sure, max(word, 0.0));
+        vec3 to = blend(blend(from, sure, h), sure, max(word, 0.0));
         shade = blend(from, to, strength * (1.0 + min(word, 0.0)));
       }
     }
