@@ -261,9 +261,8 @@ def plot(rows: list[dict[str, object]], path: Path) -> None:
     for axis, kind in zip(axes[0], kinds, strict=True):
         for name in dict.fromkeys(str(row["weights"]) for row in rows):
             own = [r for r in rows if r["weights"] == name and r["harm on"] == kind]
-            sets = [
-                s for s in own[0] if s.startswith("gain") and (s != "gain own" or kind == "own")
-            ]
+            real = [s for s in own[0] if s.startswith("gain") and s != "gain own"]
+            sets = real if kind != "own" and real else ["gain own"]
             points = sorted(
                 (float(str(r["harm"])), float(np.mean([float(str(r[s])) for s in sets])))
                 for r in own
@@ -272,6 +271,8 @@ def plot(rows: list[dict[str, object]], path: Path) -> None:
         axis.set(
             xscale="log", xlabel=f"harm on {kind} (RMS levels)", ylabel="gain in highlights, dB"
         )
+        axis.set_xticks(HARMS, [f"{harm:g}" for harm in HARMS])
+        axis.minorticks_off()
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     figure.tight_layout()
