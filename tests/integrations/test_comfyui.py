@@ -122,7 +122,7 @@ def node(module):
 @pytest.fixture(scope="module")
 def batch():
     cup = np.asarray(Image.open(NODE.parents[2] / "examples" / "coffee.png")) / np.float32(255)
-    return torch.from_numpy(np.stack([cup[y : y + 32, 200:248] for y in (240, 250, 260)]))
+    return torch.from_numpy(np.stack([cup[y : y + 120, 290:450] for y in (228, 232, 236)]))
 
 
 @pytest.fixture(scope="module")
