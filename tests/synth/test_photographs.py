@@ -11,12 +11,12 @@ from PIL import Image
 from unshine import optics
 from unshine.errors import UnshineError
 from unshine.synth import glare, photographs, stay
+from unshine.synth.batch import BatchRandom
 from unshine.synth.photographs import PhotographStream, StayStream
-from unshine.synth.procedural import Dice
 
 
-def dice(batch: int = 6, seed: int = 0) -> Dice:
-    return Dice(batch, torch.Generator().manual_seed(seed))
+def random(batch: int = 6, seed: int = 0) -> BatchRandom:
+    return BatchRandom(batch, torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_the_stream_of_what_must_stay_has_few_highlights():
 
 
 def test_glare_covers_little_and_is_never_negative():
-    fields = glare.draw(dice(64), 64)
+    fields = glare.draw(random(64), 64)
     assert fields.shape == (64, 1, 64, 64)
     assert fields.min() >= 0
     assert (fields.amax((1, 2, 3)) > 0.05).float().mean() > 0.9
@@ -118,17 +118,17 @@ def test_glare_covers_little_and_is_never_negative():
 
 
 def test_broken_glare_is_never_brighter_than_whole():
-    field, relief = glare.draw(dice(), 64), torch.rand(6, 1, 64, 64)
-    assert (glare.broken(dice(seed=1), field, relief) <= field + 1e-6).all()
+    field, relief = glare.draw(random(), 64), torch.rand(6, 1, 64, 64)
+    assert (glare.broken(random(seed=1), field, relief) <= field + 1e-6).all()
 
 
 def test_light_that_is_laid_over_a_photograph_is_added_in_linear_light():
     image = torch.full((6, 3, 64, 64), 0.5)
     relief, shiny = torch.rand(6, 1, 64, 64), torch.ones(6, 1, 1, 1)
     library = torch.rand(3, 1, 32, 32)
-    scene = photographs.light_up(dice(), image, library, relief, shiny)
+    scene = photographs.light_up(random(), image, library, relief, shiny)
     assert torch.allclose(scene.diffuse, optics.decode(image))
     assert not scene.albedo.any()
     assert scene.specular.min() >= 0
-    matte = photographs.light_up(dice(), image, None, relief, 0 * shiny)
+    matte = photographs.light_up(random(), image, None, relief, 0 * shiny)
     assert not matte.specular.any()

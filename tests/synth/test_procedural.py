@@ -5,7 +5,8 @@ import torch
 
 from unshine import optics
 from unshine.synth import camera, patterns
-from unshine.synth.procedural import Dice, Scene, Studio
+from unshine.synth.batch import BatchRandom
+from unshine.synth.procedural import Scene, Studio
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +78,14 @@ def test_whites_and_colours_are_both_common(scenes):
     assert (saturation > 0.6).float().mean() > 0.15
 
 
-def test_dice_draw_each_scene_for_itself():
-    dice = Dice(10_000, seeded(1))
-    values = dice.log_uniform(0.1, 10)
+def test_batches_draw_each_scene_for_itself():
+    random = BatchRandom(10_000, seeded(1))
+    values = random.log_uniform(0.1, 10)
     assert values.shape == (10_000, 1, 1, 1)
     assert values.min() >= 0.1
     assert values.max() <= 10
     assert abs(float(values.log().mean())) < 0.05
-    assert abs(float(dice.chance(0.3).mean()) - 0.3) < 0.02
+    assert abs(float(random.bernoulli(0.3).mean()) - 0.3) < 0.02
 
 
 def test_photographs_obey_the_physics(scenes):

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unshine import optics, tone
-from unshine.synth.procedural import Dice, Scene, blur
+from unshine.synth.batch import BatchRandom, blur
+from unshine.synth.procedural import Scene
 from unshine.synth.veil import prominent, split
 
 
@@ -61,21 +62,21 @@ def develop(
     whole : bool
         Whether all of R is the highlight, as in SSHR, and not only what stands out of it.
     """
-    dice = Dice(scene.albedo.shape[0], generator)
+    rng = BatchRandom(scene.albedo.shape[0], generator)
     if spoil:
-        scene = _recoloured(dice, scene)
-    exposure = _exposure(dice, scene) if metered else 1 - dice.chance(0.4) * dice.uniform(0, 0.6)
+        scene = _recoloured(rng, scene)
+    exposure = _exposure(rng, scene) if metered else 1 - rng.bernoulli(0.4) * rng.uniform(0, 0.6)
     diffuse, specular = scene.diffuse * exposure, scene.specular * exposure
     if whole:
-        specular = specular * torch.exp(dice.chance(0.5) * dice.uniform(-0.7, 1.5))
+        specular = specular * torch.exp(rng.bernoulli(0.5) * rng.uniform(-0.7, 1.5))
     else:
         specular, veil = split(specular)
         diffuse = diffuse + veil
-        specular = specular * _strength(dice, diffuse, specular)
+        specular = specular * _strength(rng, diffuse, specular)
     # Glare: a bright highlight lights up the lens around it.
-    glare = dice.chance(0.3) * dice.log_uniform(0.005, 0.06)
+    glare = rng.bernoulli(0.3) * rng.log_uniform(0.005, 0.06)
     specular = specular + glare * blur(specular.clip(0, 8), max(2, specular.shape[-1] // 24))
-    soft = dice.chance(0.5) * dice.uniform(0, 1)
+    soft = rng.bernoulli(0.5) * rng.uniform(0, 1)
     diffuse, specular = (x + soft * (_soften(x) - x) for x in (diffuse, specular))
 
     if not whole:
@@ -84,7 +85,7 @@ def develop(
 
     overexposed = (diffuse + specular).amax(1, keepdim=True) > 1
     image, truth = optics.clip(diffuse + specular), optics.clip(diffuse)
-    image, truth = _look(dice, (image, truth))
+    image, truth = _look(rng, (image, truth))
     clean = tone.correction(truth, image, scene.mask, channel_axis=1)
     # Softer than the evaluation's: of a faint tail nobody is certain.
     highlight = optics.highlight_map(image, clean, channel_axis=1, full=0.1)
@@ -96,9 +97,9 @@ def develop(
     specular = optics.residue(optics.decode(image), linear).clip(0, None)
 
     if spoil:
-        noisy = image + _noise(dice, image) * (1 - overexposed.float())
+        noisy = image + _noise(rng, image) * (1 - overexposed.float())
         grain = noisy - image
-        stored = _stored(dice, noisy.clip(0, 1))
+        stored = _stored(rng, noisy.clip(0, 1))
         # Grain stays everywhere; block artefacts that a highlight's edge causes go with it.
         artefacts = grain + (stored - noisy) * (1 - highlight)
         truth, clean, image = truth + artefacts, clean + artefacts, stored
@@ -106,11 +107,11 @@ def develop(
     return Tuples(image, albedo, shading, specular, truth, clean, highlight, scene.mask)
 
 
-def _recoloured(dice: Dice, scene: Scene) -> Scene:
+def _recoloured(rng: BatchRandom, scene: Scene) -> Scene:
     """Exchange the colours of some scenes, and take those of a few away."""
-    chance = dice.uniform(0, 1)
-    order = torch.rand(dice.batch, 3, generator=dice.generator, device=dice.device).argsort(1)
-    own = torch.arange(3, device=dice.device).expand(dice.batch, 3)
+    chance = rng.uniform(0, 1)
+    order = torch.rand(rng.batch, 3, generator=rng.generator, device=rng.device).argsort(1)
+    own = torch.arange(3, device=rng.device).expand(rng.batch, 3)
     order = torch.where(chance[..., 0, 0] < 0.3, order, own)
     grey = ((chance > 0.3) & (chance < 0.34)).float()
 
@@ -129,11 +130,11 @@ LARGEST_SHARE = 0.1
 """Of the image that highlights cover at most; in photographs they cover 1 to 5 %."""
 
 
-def _strength(dice: Dice, diffuse: Tensor, specular: Tensor) -> Tensor:
+def _strength(rng: BatchRandom, diffuse: Tensor, specular: Tensor) -> Tensor:
     """Gain that makes highlights anything from a faint gleam to hard clipping, and not too many."""
     light, shine = (x[..., ::2, ::2].amax(1, keepdim=True) for x in (diffuse, specular))
     peak = torch.quantile(shine.flatten(1), 0.998, dim=1).view(-1, 1, 1, 1)
-    wanted = torch.where(dice.chance(0.5) > 0, dice.log_uniform(0.5, 8), dice.log_uniform(0.05, 1))
+    wanted = torch.where(rng.bernoulli(0.5) > 0, rng.log_uniform(0.5, 8), rng.log_uniform(0.05, 1))
     # What hardly shines is not blown up.
     gain = (wanted / peak.clip(1e-4, None)).clip(None, 12)
     before = optics.encode(light.clip(0, 1))
@@ -146,28 +147,28 @@ def _strength(dice: Dice, diffuse: Tensor, specular: Tensor) -> Tensor:
     return torch.where(share > LARGEST_SHARE, gain * 0, gain)
 
 
-def _exposure(dice: Dice, scene: Scene) -> Tensor:
+def _exposure(rng: BatchRandom, scene: Scene) -> Tensor:
     """Gain that brings the brightest diffuse surfaces to where a photographer might."""
     brightest = scene.diffuse[..., ::4, ::4].amax(1).flatten(1)
     reference = torch.quantile(brightest, 0.95, dim=1).view(-1, 1, 1, 1)
-    kind = dice.uniform(0, 1)
-    target = dice.log_uniform(0.3, 1.1)
-    target = torch.where(kind < 0.18, dice.log_uniform(0.05, 0.3), target)
+    kind = rng.uniform(0, 1)
+    target = rng.log_uniform(0.3, 1.1)
+    target = torch.where(kind < 0.18, rng.log_uniform(0.05, 0.3), target)
     # White that is as bright as a picture can be is the hardest to tell from gloss.
-    target = torch.where(kind > 0.45, dice.uniform(0.75, 1.1), target)
-    target = torch.where(kind > 0.93, dice.uniform(1.1, 1.7), target)
+    target = torch.where(kind > 0.45, rng.uniform(0.75, 1.1), target)
+    target = torch.where(kind > 0.93, rng.uniform(1.1, 1.7), target)
     return target / reference.clip(0.02, None)
 
 
-def _look(dice: Dice, pictures: tuple[Tensor, Tensor]) -> list[Tensor]:
+def _look(rng: BatchRandom, pictures: tuple[Tensor, Tensor]) -> list[Tensor]:
     """Encode linear pictures for display, as cameras do: gamma, contrast, colour, sharpening."""
-    odd = dice.chance(0.4)
+    odd = rng.bernoulli(0.4)
     # 1 for pictures that are stored as they were measured, dark and linear-looking.
-    gamma = odd * torch.where(dice.uniform(0, 1) < 0.4, 1.0, dice.uniform(1.6, 2.6))
+    gamma = odd * torch.where(rng.uniform(0, 1) < 0.4, 1.0, rng.uniform(1.6, 2.6))
     gamma = gamma + (1 - odd) * optics.GAMMA
-    contrast = dice.chance(0.35) * dice.uniform(0, 0.7)
-    saturation = 1 + dice.chance(0.35) * dice.uniform(-0.3, 0.5)
-    sharpening = dice.chance(0.25) * dice.uniform(0, 0.8)
+    contrast = rng.bernoulli(0.35) * rng.uniform(0, 0.7)
+    saturation = 1 + rng.bernoulli(0.35) * rng.uniform(-0.3, 0.5)
+    sharpening = rng.bernoulli(0.25) * rng.uniform(0, 0.8)
     results = []
     for linear in pictures:
         picture = (linear + 1e-9) ** (1 / gamma)
@@ -186,14 +187,14 @@ def _soften(picture: Tensor) -> Tensor:
     return 0.25 * x[..., :-2, :] + 0.5 * x[..., 1:-1, :] + 0.25 * x[..., 2:, :]
 
 
-def _noise(dice: Dice, picture: Tensor) -> Tensor:
+def _noise(rng: BatchRandom, picture: Tensor) -> Tensor:
     """Grain, in display values; of single pixels or a little coarser, coloured or grey."""
-    white = torch.randn(picture.shape, generator=dice.generator, device=dice.device)
-    coarse = dice.chance(0.4)
+    white = torch.randn(picture.shape, generator=rng.generator, device=rng.device)
+    coarse = rng.bernoulli(0.4)
     white = white + coarse * (2 * _soften(white) - white)
-    grey = dice.chance(0.5)
+    grey = rng.bernoulli(0.5)
     white = white + grey * (white[:, :1] - white)
-    strength = dice.chance(0.6) * dice.log_uniform(0.3, 8) / 255
+    strength = rng.bernoulli(0.6) * rng.log_uniform(0.3, 8) / 255
     return strength * white * (0.4 + picture.mean(1, keepdim=True).sqrt())
 
 
@@ -213,11 +214,11 @@ _CHROMA = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66, 99, 99
 """The upper left of the chrominance table (K.2); the rest is 99."""
 
 
-def _stored(dice: Dice, picture: Tensor) -> Tensor:
+def _stored(rng: BatchRandom, picture: Tensor) -> Tensor:
     """Store most pictures as JPEG."""
-    quality = 52 + 45 * dice.uniform(0, 1).sqrt()
-    result = jpeg(picture, quality, halved=dice.chance(0.6))
-    return picture + dice.chance(0.6) * (result - picture)
+    quality = 52 + 45 * rng.uniform(0, 1).sqrt()
+    result = jpeg(picture, quality, halved=rng.bernoulli(0.6))
+    return picture + rng.bernoulli(0.6) * (result - picture)
 
 
 def jpeg(picture: Tensor, quality: Tensor, halved: Tensor) -> Tensor:

@@ -21,8 +21,9 @@ from torch.utils.data import IterableDataset, get_worker_info
 from unshine import optics
 from unshine.errors import UnshineError
 from unshine.synth import camera, glare, patterns, stay
+from unshine.synth.batch import BatchRandom
 from unshine.synth.camera import Tuples
-from unshine.synth.procedural import Dice, Scene
+from unshine.synth.procedural import Scene
 
 Bytes = NDArray[np.uint8]
 
@@ -120,13 +121,13 @@ def _developed(
     """Mirror (B, H, W, 3) display images, light some up by chance, photograph them."""
     batch, size = images.shape[:2]
     image = torch.from_numpy(images).permute(0, 3, 1, 2)
-    dice = Dice(batch, generator)
-    image = torch.where(dice.chance(0.5) > 0, image, image.flip(-1))
+    random = BatchRandom(batch, generator)
+    image = torch.where(random.bernoulli(0.5) > 0, image, image.flip(-1))
     corners = rng.integers(0, atlas.shape[-1] - size, (batch, 2))
     relief = torch.cat([atlas[..., y : y + size, x : x + size] for y, x in corners])
     with torch.no_grad():
-        shiny = (dice.uniform(0, 1) < torch.tensor(chances).view(-1, 1, 1, 1)).float()
-        scene = light_up(dice, image, library, relief, shiny)
+        shiny = (random.uniform(0, 1) < torch.tensor(chances).view(-1, 1, 1, 1)).float()
+        scene = light_up(random, image, library, relief, shiny)
         return camera.develop(scene, generator, metered=False)
 
 
@@ -210,13 +211,13 @@ def excess(path: Path, size: int, rng: np.random.Generator) -> Iterator[NDArray[
 
 
 def light_up(
-    dice: Dice, image: Tensor, library: Tensor | None, relief: Tensor, shiny: Tensor
+    random: BatchRandom, image: Tensor, library: Tensor | None, relief: Tensor, shiny: Tensor
 ) -> Scene:
     """Make scenes of photographs: D is the photograph, R is drawn or transplanted.
 
     Parameters
     ----------
-    dice : Dice
+    random : BatchRandom
     image : Tensor, (B, 3, H, W)
         Photographs, display.
     library : Tensor, (N, 1, S, S), optional
@@ -232,15 +233,17 @@ def light_up(
         Its albedo is 0 all over, which says that nobody knows it.
     """
     size = image.shape[-1]
-    field = glare.broken(dice, glare.draw(dice, size), relief)
+    field = glare.broken(random, glare.draw(random, size), relief)
     if library is not None and len(library):
-        moved = glare.transplant(dice, library, size)
-        field = torch.where(dice.chance(0.5) > 0, moved, field)
+        moved = glare.transplant(random, library, size)
+        field = torch.where(random.bernoulli(0.5) > 0, moved, field)
     # Relief of the thing itself shows in its highlight: a little of its own luminance.
     grain = image.mean(1, keepdim=True)
     around = F.avg_pool2d(grain, 9, 1, 4, count_include_pad=False)
-    field = field * (1 + dice.chance(0.4) * dice.uniform(1, 8) * (grain - around)).clip(0, 2)
-    tint = (1 + 0.06 * dice.normal(3) + dice.chance(0.2) * 0.15 * dice.normal(3)).clip(0.5, 1.5)
+    field = field * (1 + random.bernoulli(0.4) * random.uniform(1, 8) * (grain - around)).clip(0, 2)
+    tint = (1 + 0.06 * random.normal(3) + random.bernoulli(0.2) * 0.15 * random.normal(3)).clip(
+        0.5, 1.5
+    )
     diffuse = optics.decode(image)
     nothing = torch.zeros_like(diffuse)
     return Scene(nothing, diffuse, field * tint * shiny, torch.ones_like(grain))
