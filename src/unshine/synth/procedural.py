@@ -403,9 +403,7 @@ class Studio:
         sharp = 0.5 / (alpha + 0.05)
         horizon = torch.sigmoid(-mirror[:, 1:2] * sharp * 3)
         seen = ground + (sky - ground) * horizon
-        clutter = self._lookup(
-            rng, mirror[:, :1], mirror[:, 1:2], self._texel_scale(rng, 0.1, 0.4)
-        )
+        clutter = self._lookup(rng, mirror[:, :1], mirror[:, 1:2], self._texel_scale(rng, 0.1, 0.4))
         contrast = rng.bernoulli(0.6) * rng.uniform(0.3, 3) * (1 - 2.5 * alpha).clip(0, 1)
         return ambient, seen * (1 + contrast * (clutter - 0.5)).clip(0, None)
 
