@@ -87,7 +87,7 @@ def answer(
 ) -> Answer:
     """Run a network on one image, H×W×3, display."""
     batch = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
-    found = engine(batch, ("ungated", "logits"))
+    found = engines.ask(engine, batch, ("ungated", "logits"))
     ungated, logits = (found[name][0].transpose(1, 2, 0) for name in ("ungated", "logits"))
     mask = np.ones(image.shape[:2], bool) if mask is None else mask
     return Answer(image, ungated, logits, truth, mask, engine.network)

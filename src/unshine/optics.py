@@ -21,6 +21,8 @@ Transfer = Literal["power", "srgb"]
 GAMMA = 2.2
 VISIBLE = 2 / 255
 """A difference in display values that nobody sees."""
+SURE = 0.1
+"""A difference that is certainly a highlight, in the truth that networks are trained with."""
 
 
 def decode(display: Array, transfer: Transfer = "power") -> Array:

@@ -112,7 +112,7 @@ class Remover:
         values = pixels.from_pil(image) if isinstance(image, Image.Image) else np.asarray(image)
         working = pixels.reduce(pixels.rgb(values), self.working_size)
         batch = np.ascontiguousarray(working.transpose(2, 0, 1)[None])
-        found = self.engine(batch)
+        found = engines.ask(self.engine, batch)
         outputs = {name: output[0].transpose(1, 2, 0) for name, output in found.items()}
         return Analysis(values, working, outputs, self.engine.network)
 

@@ -50,6 +50,7 @@ def further() -> tuple[ModuleType, ModuleType]:
         STORED=np.float32,
         VARIANTS=(),
         LINEAR=("specular",),
+        EXPOSED=False,
         outputs=lambda variant: ("specular", "diffuse", "clean"),
         shapes=lambda tensors: {"gain": (1,)},
         multiple=lambda tensors: 1,

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from unshine.errors import UnshineError
+from unshine.networks import tshrnet
 from unshine.networks.three_stage import FAST
 from unshine.networks.three_stage.torch import ThreeStage
 from unshine.training import validation
@@ -62,7 +63,7 @@ def test_any_function_is_scored_by_its_pictures(tmp_path: Path):
         given.append(picture)
         return {"clean": (picture + exact) / 2, "diffuse": exact}
 
-    half = validation.TrainingEngine(half_way, ("clean", "diffuse"))
+    half = validation.TrainingEngine(half_way, ("clean", "diffuse"), tshrnet, "cpu")
     scores, sheet = validation.validate(half, synthetic=0, real=tmp_path)
     assert np.array_equal(given[0], np.moveaxis(image[None] / np.float32(255), 3, 1))
     assert scores["real gain"] == pytest.approx(20 * np.log10(2), abs=1e-3)
@@ -82,7 +83,9 @@ def test_the_truth_of_clean_is_our_tone_or_the_stored_one(tmp_path: Path):
         Image.fromarray(pixels).save(tmp_path / f"0_{end}.png")
     (tmp_path / "test_4_tuples.lst").write_text("0_i.png 0_r.png 0_d.png 0_d_tc.png")
     names = ("clean", "diffuse")
-    same = validation.TrainingEngine(lambda image: dict.fromkeys(names, image), names)
+    same = validation.TrainingEngine(
+        lambda image: dict.fromkeys(names, image), names, tshrnet, "cpu"
+    )
     (ours,), (paper,) = (list(validation._folder(same, tmp_path, tone)) for tone in (False, True))
     assert np.allclose(paper.truth.clean, 77 / 255)
     matte = image[:8] / 255

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from unshine import extras, optics
+from unshine import exposure, extras, optics
 from unshine.errors import UnshineError
 from unshine.layers import SPACE
 from unshine.networks import Network
@@ -107,6 +107,29 @@ def load(
         return extras.load("unshine.engines.torch", "train").TorchEngine(weights, device, variant)
     module = extras.load("unshine.engines.mindspore", "mindspore")
     return module.MindSporeEngine(weights, device, variant)
+
+
+def ask(
+    engine: Engine, image: NDArray[np.float32], outputs: Sequence[str] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Run a network on images at the exposure that it knows.
+
+    Parameters
+    ----------
+    engine : Engine
+    image, outputs
+        As for `Engine.__call__`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As of `Engine.__call__`, in the images' own tone.
+    """
+    power = exposure.exponent(image)
+    if not engine.network.EXPOSED or (power == 1).all():
+        return engine(image, outputs)
+    found = exposure.restore(engine.network, image, engine(image**power), power)
+    return {name: found[name] for name in outputs or engine.names}
 
 
 def in_its_space(network: Network, name: str, output: Any) -> Any:

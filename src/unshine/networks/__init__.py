@@ -28,6 +28,8 @@ class Network(Protocol):
     """The ways in which it may have been trained, where weights need to say; the usual first."""
     LINEAR: tuple[str, ...]
     """Which of its outputs are linear light; the other images are display values."""
+    EXPOSED: bool
+    """Whether it sees dark images brightened, as `unshine.exposure` does it."""
 
     def outputs(self, variant: str) -> tuple[str, ...]:
         """Return the names of what it gives to users, in its order."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from unshine import optics, tone
 from unshine.synth.batch import BatchRandom, blur
 from unshine.synth.procedural import Scene
-from unshine.synth.veil import prominent, split
+from unshine.synth.veil import WINDOW, prominent, split
 
 
 class Tuples(NamedTuple):
@@ -45,6 +45,7 @@ def develop(
     spoil: bool = True,
     metered: bool = True,
     whole: bool = False,
+    window: float = WINDOW,
 ) -> Tuples:
     """Photograph a batch of scenes.
 
@@ -61,6 +62,8 @@ def develop(
         Whether to expose anew; a photograph has been exposed once, and is at most darkened.
     whole : bool
         Whether all of R is the highlight, as in SSHR, and not only what stands out of it.
+    window : float
+        What of R is wider than this share of the image in both directions is a veil, part of D.
     """
     rng = BatchRandom(scene.albedo.shape[0], generator)
     if spoil:
@@ -70,7 +73,7 @@ def develop(
     if whole:
         specular = specular * torch.exp(rng.bernoulli(0.5) * rng.uniform(-0.7, 1.5))
     else:
-        specular, veil = split(specular)
+        specular, veil = split(specular, window)
         diffuse = diffuse + veil
         specular = specular * _strength(rng, diffuse, specular)
     # Glare: a bright highlight lights up the lens around it.
@@ -80,7 +83,7 @@ def develop(
     diffuse, specular = (x + soft * (_soften(x) - x) for x in (diffuse, specular))
 
     if not whole:
-        specular, rest = prominent(diffuse, specular)
+        specular, rest = prominent(diffuse, specular, window)
         diffuse = diffuse + rest
 
     overexposed = (diffuse + specular).amax(1, keepdim=True) > 1
@@ -88,7 +91,7 @@ def develop(
     image, truth = _look(rng, (image, truth))
     clean = tone.correction(truth, image, scene.mask, channel_axis=1)
     # Softer than the evaluation's: of a faint tail nobody is certain.
-    highlight = optics.highlight_map(image, clean, channel_axis=1, full=0.1)
+    highlight = optics.highlight_map(image, clean, channel_axis=1, full=optics.SURE)
     albedo = optics.encode(scene.albedo)
     linear = optics.decode(truth)
     # Of black nobody knows what light falls on it, nor of a photograph, whose albedo is 0 all over.

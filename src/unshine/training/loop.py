@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from unshine import exposure
+from unshine.networks import NETWORKS
 from unshine.training import checkpoints, validation
 from unshine.training.recipes import learning_rate
 from unshine.training.settings import Settings
@@ -115,6 +117,8 @@ def run_loop(run: Run, batches: Iterator[Any]) -> None:
     """
     settings = run.settings
     settings.output.mkdir(parents=True, exist_ok=True)
+    if NETWORKS[run.recipe.network].EXPOSED:
+        batches = map(exposure.expose, batches)
     # A polite kill keeps what was learnt, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic() - run.seconds

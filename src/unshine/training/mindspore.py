@@ -104,7 +104,7 @@ class Run(loop.Run):
             outputs = zip(names, self._infer(Tensor(image)), strict=True)
             return {name: in_its_space(network, name, x.asnumpy()) for name, x in outputs}
 
-        return validation.TrainingEngine(run, names)
+        return validation.TrainingEngine(run, names, network, self.settings.device)
 
     def save_weights(self, path: Path) -> None:
         """Write the weights that `engine` last wrapped."""

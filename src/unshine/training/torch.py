@@ -148,17 +148,18 @@ class Run(loop.Run):
 
 def engine(network: nn.Module, recipe: Recipe, device: torch.device) -> validation.TrainingEngine:
     """Wrap a network that is being trained as an engine."""
+    architecture = NETWORKS[recipe.network]
 
     def run(image: Floats) -> dict[str, Floats]:
         network.eval()
         with torch.no_grad():
             outputs = network(torch.from_numpy(image).to(device))
         return {
-            name: in_its_space(NETWORKS[recipe.network], name, x.float().cpu().numpy())
+            name: in_its_space(architecture, name, x.float().cpu().numpy())
             for name, x in outputs._asdict().items()
         }
 
-    return validation.TrainingEngine(run, recipe.outputs)
+    return validation.TrainingEngine(run, recipe.outputs, architecture, str(device))
 
 
 def make_fabric(settings: Settings) -> Fabric:

@@ -17,8 +17,10 @@ from unshine import optics, tone
 from unshine.data import readers
 from unshine.data.item import Entry, resize_image
 from unshine.data.readers import Reader
+from unshine.engines import ask
 from unshine.layers import Layers
 from unshine.metrics import change, highlight_region, psnr
+from unshine.networks import Network
 from unshine.pixels import Floats, to_uint8
 from unshine.training.disk import merge
 
@@ -31,18 +33,20 @@ MOST = 64
 """How many images of a folder are scored at most, evenly spread."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class TrainingEngine:
     """A network in training, called as those of `unshine.engines` are."""
 
     run: Callable[[Floats], dict[str, Floats]]
     """From (B, 3, H, W) to the outputs by name."""
     names: tuple[str, ...]
+    network: Network
+    device: str
 
-    def __call__(self, image: Floats, outputs: Sequence[str]) -> dict[str, Floats]:
-        """Run the network; see `unshine.engines.onnx.OnnxEngine`."""
+    def __call__(self, image: Floats, outputs: Sequence[str] | None = None) -> dict[str, Floats]:
+        """Run the network; see `unshine.engines.Engine`."""
         found = self.run(image)
-        return {name: found[name] for name in outputs}
+        return {name: found[name] for name in outputs or self.names}
 
 
 class Scored(NamedTuple):
@@ -121,7 +125,7 @@ def check(folder: Path) -> tuple[Reader, list[Entry]]:
 def _synthetic(engine: TrainingEngine, count: int) -> list[Scored]:
     truth = tuples()
     names = [name for name in SHOWN if name in engine.names]
-    batches = [engine(truth.image[k : k + 8], names) for k in range(0, count, 8)]
+    batches = [ask(engine, truth.image[k : k + 8], names) for k in range(0, count, 8)]
     outputs = {name: _colours_last([part[name] for part in batches]) for name in names}
     image, diffuse, clean = (_colours_last([x]) for x in (truth.image, truth.diffuse, truth.clean))
     everywhere = np.ones(image.shape[1:3], np.bool_)
@@ -155,7 +159,7 @@ def _folder(engine: TrainingEngine, folder: Path, stored_tone: bool) -> Iterator
             clean = resize_image(example.tone_corrected, shape)
             if not stored_tone:
                 clean = tone.correction(diffuse, image, mask, channel_axis=2)
-        outputs = engine(np.ascontiguousarray(np.moveaxis(image, 2, 0)[None]), names)
+        outputs = ask(engine, np.ascontiguousarray(np.moveaxis(image, 2, 0)[None]), names)
         yield Scored(
             {name: np.moveaxis(output[0], 0, 2) for name, output in outputs.items()},
             Layers(image=image, diffuse=diffuse, clean=clean),

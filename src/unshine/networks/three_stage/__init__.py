@@ -24,6 +24,7 @@ STORED = np.float16
 VARIANTS: tuple[str, ...] = ()
 LINEAR: tuple[str, ...] = ("shading", "specular", "residue", "light")
 """Outputs that are linear light; the other images are display values."""
+EXPOSED = True
 
 OUTPUTS = (
     "albedo",

@@ -48,6 +48,7 @@ STORED = np.float32
 """How weights are kept on disk."""
 LINEAR: tuple[str, ...] = ()
 """Outputs that are linear light: none, all are display values."""
+EXPOSED = False
 
 MULTIPLE = 256
 """Height and width must be multiples of this: eight halvings, from 256 to 1."""
