@@ -89,7 +89,8 @@ def develop(
     overexposed = (diffuse + specular).amax(1, keepdim=True) > 1
     image, truth = optics.clip(diffuse + specular), optics.clip(diffuse)
     image, truth = _look(rng, (image, truth))
-    clean = tone.correction(truth, image, scene.mask, channel_axis=1)
+    # Where all of R counts, a veil of it changes the tone; what stands out does not.
+    clean = tone.correction(truth, image, scene.mask, channel_axis=1) if whole else truth
     # Softer than the evaluation's: of a faint tail nobody is certain.
     highlight = optics.highlight_map(image, clean, channel_axis=1, full=optics.SURE)
     albedo = optics.encode(scene.albedo)

@@ -34,6 +34,10 @@ SHINY = (
 """Words in the names of photographs (of the Grocery Store Dataset) of shiny things."""
 
 
+WINDOW = 0.4
+"""Share of the image up to which drawn glare is a highlight, and no veil: its edges show."""
+
+
 class PhotographStream(IterableDataset[Any]):
     """Batches of tuples made of photographs, each different; they depend on the seed alone.
 
@@ -128,7 +132,7 @@ def _developed(
     with torch.no_grad():
         shiny = (random.uniform(0, 1) < torch.tensor(chances).view(-1, 1, 1, 1)).float()
         scene = light_up(random, image, library, relief, shiny)
-        return camera.develop(scene, generator, metered=False)
+        return camera.develop(scene, generator, metered=False, window=WINDOW)
 
 
 def files(folder: Path) -> list[Path]:

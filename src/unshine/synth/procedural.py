@@ -86,7 +86,11 @@ class Studio:
         x, y = plane(self.size, rng.device)
         gaps = self._lookup(rng, x, y, self._texel_scale(rng, 0.08, 0.6)) > 0.5
         bright = surface.albedo.mean(1, keepdim=True) > rng.log_uniform(0.05, 0.4)
-        bare = torch.where(rng.bernoulli(0.5) > 0, bright, gaps).float()
+        # Or on the crests: foam on waves, ridges, limbs.
+        raised = surface.height - blur(surface.height, max(1, self.size // 12))
+        crest = raised > 0.01 * rng.normal()
+        kind = rng.uniform(0, 3)
+        bare = torch.where(kind < 1, bright, torch.where(kind < 2, gaps, crest)).float()
         all_over = plaster * rng.uniform(0.3, 1)
         white = surface.mask * (painted * bare + (1 - painted) * all_over)
         albedo = surface.albedo + white * (rng.uniform(0.55, 0.92) - surface.albedo)
