@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from unshine import film
 from unshine.cli.main import app
-from unshine.io import video
+from unshine.io.frames import to_rgb
 from unshine.remover import Remover
 
 av = pytest.importorskip("av")
@@ -41,7 +41,7 @@ def source(tmp_path: Path) -> Path:
 
 def _images(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
-        return np.stack([video.to_rgb(frame) for frame in container.decode(video=0)])
+        return np.stack([to_rgb(frame) for frame in container.decode(video=0)])
 
 
 @pytest.mark.parametrize("threads", [1, 3])

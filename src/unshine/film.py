@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from unshine.io import video
+from unshine.io.frames import add_correction, to_rgb
 from unshine.pixels import Floats
 from unshine.remover import Remover
 from unshine.steady import Steadier
@@ -57,7 +58,7 @@ def remove(
     """
 
     def correct(frame: Any) -> Corrected:
-        image = video.to_rgb(frame)
+        image = to_rgb(frame)
         # The network sees the image as it is shown.
         turns = round(frame.rotation / 90) % 4
         upright = np.ascontiguousarray(np.rot90(image, turns))
@@ -68,7 +69,7 @@ def remove(
         steady = Steadier()
         with ThreadPoolExecutor(threads, "unshine") as pool:
             for done, (frame, future) in enumerate(_ahead(pool, correct, frames, threads), 1):
-                video.add(frame, steady(*future.result()))
+                add_correction(frame, steady(*future.result()))
                 yield frame
                 progress(done, info.images)
 

@@ -9,7 +9,7 @@ import pytest
 
 from unshine import optics
 from unshine.errors import UnshineError
-from unshine.io import raw, stills
+from unshine.io import kinds, stills
 
 pytest.importorskip("rawpy")
 pytest.importorskip("tifffile")
@@ -62,21 +62,21 @@ def test_how_a_raw_file_lies_is_applied_once() -> None:
 
 
 def test_raw_files_are_told_from_tiff() -> None:
-    assert raw.is_raw(made.dng(_mosaic()))
-    assert not raw.is_raw(made.tiff(made.pixels(8, 8, dtype=np.uint16)))
-    assert not raw.is_raw(made.saved(made.pixels(8, 8, 3), "TIFF"))
+    assert kinds.is_raw(made.dng(_mosaic()))
+    assert not kinds.is_raw(made.tiff(made.pixels(8, 8, dtype=np.uint16)))
+    assert not kinds.is_raw(made.saved(made.pixels(8, 8, 3), "TIFF"))
     # Sensor data may hide behind a small image, in a directory that this one points to.
     nested = struct.pack("<H", 1) + struct.pack("<HHII", 262, 3, 1, 32803) + bytes(4)
     first = struct.pack("<H", 2) + struct.pack("<HHII", 262, 3, 1, 2)
     first += struct.pack("<HHII", 330, 4, 1, 8 + 2 + 24 + 4) + bytes(4)
-    assert raw.is_raw(b"II*\0\x08\0\0\0" + first + nested)
+    assert kinds.is_raw(b"II*\0\x08\0\0\0" + first + nested)
     for start in (
         b"FUJIFILMCCD-RAW 0201",
         b"\0\0\0\x18ftypcrx ",
         b"II*\0\x10\0\0\0CR\x02\0",
         b"IIRO",
     ):
-        assert raw.is_raw(start + bytes(64))
+        assert kinds.is_raw(start + bytes(64))
 
 
 def test_damaged_raw_files_get_a_sentence() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from unshine.errors import UnshineError
-from unshine.io import video
+from unshine.io.frames import add_correction, to_rgb
 from unshine.io.video import Info, Trim, rewrite
 
 av = pytest.importorskip("av")
@@ -67,8 +67,8 @@ def _same(info: Info, frames: Iterator[Any]) -> Iterator[Any]:
 
 def _darker(info: Info, frames: Iterator[Any]) -> Iterator[Any]:
     for frame in frames:
-        image = video.to_rgb(frame)
-        video.add(frame, np.where(image > 0.5, -0.25, 0).astype(np.float32))
+        image = to_rgb(frame)
+        add_correction(frame, np.where(image > 0.5, -0.25, 0).astype(np.float32))
         yield frame
 
 
@@ -110,7 +110,7 @@ def test_codec_depth_and_images_stay(tmp_path: Path, codec: str, format: str, en
     with av.open(str(source)) as a, av.open(str(target)) as b:
         names = [x.streams.video[0].codec_context.codec.canonical_name for x in (a, b)]
         assert names[0] == names[1]
-    difference = np.abs(video.to_rgb(before[5]) - video.to_rgb(after[5]))
+    difference = np.abs(to_rgb(before[5]) - to_rgb(after[5]))
     assert difference.mean() < 0.01
 
 
@@ -123,7 +123,7 @@ def test_a_lossless_film_keeps_every_bit_where_nothing_changes(tmp_path: Path) -
             for frame in frames:
                 change = np.zeros((SIZE[1], SIZE[0], 3), np.float32)
                 change[:, SIZE[0] // 2 :] = -0.1
-                video.add(frame, change)
+                add_correction(frame, change)
                 yield frame
 
         rewrite(source, target, right_half)
@@ -142,7 +142,7 @@ def test_values_are_those_that_ffmpeg_shows(tmp_path: Path) -> None:
         source = _film(tmp_path / f"{space}.mkv", "ffv1", "yuv444p", context=context)
         frame = _frames(source)[3]
         shown = frame.reformat(format="rgb24", src_colorspace=number).to_ndarray() / 255
-        assert np.abs(video.to_rgb(frame) - shown).max() < 0.02, space
+        assert np.abs(to_rgb(frame) - shown).max() < 0.02, space
 
 
 def test_uneven_times_stay(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_sound_chapters_metadata_rotation_and_colour_tags_stay(tmp_path: Path) -
 def test_images_change_as_asked(tmp_path: Path) -> None:
     source = _film(tmp_path / "in.mp4")
     rewrite(source, tmp_path / "out.mp4", _darker, rate_factor=1)
-    before, after = (video.to_rgb(_frames(tmp_path / name)[0]) for name in ("in.mp4", "out.mp4"))
+    before, after = (to_rgb(_frames(tmp_path / name)[0]) for name in ("in.mp4", "out.mp4"))
     bright, dark = before.min(-1) > 0.55, before.max(-1) < 0.4
     assert abs((after - before)[bright].mean() + 0.25) < 0.02
     assert abs((after - before)[dark].mean()) < 0.01

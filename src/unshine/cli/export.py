@@ -1,11 +1,14 @@
 """`unshine export`: weights in the form that another program takes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unshine.cli.extras import needs
+
+if TYPE_CHECKING:
+    from unshine.networks.weights import Weights
 
 ENDINGS = ("safetensors", "onnx", "mindir", "pth", "ckpt")
 
@@ -33,7 +36,7 @@ def export(
         typer.Option(help="How TSHRNet was trained: published, physical or mixed (SHIQ, PSD)."),
     ] = None,
     size: Annotated[
-        int, typer.Option(min=1, help="Height and width of the pictures that a MindIR takes.")
+        int, typer.Option(min=1, help="Height and width of the images that a MindIR takes.")
     ] = 256,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
@@ -51,7 +54,7 @@ def export(
         from unshine.engines import SHIPPED
         from unshine.errors import UnshineError
         from unshine.networks import export as to
-        from unshine.networks.weights import read_weights, write_weights
+        from unshine.networks.weights import read_weights
 
         weights = read_weights(source or SHIPPED, variant)
         written = [target]
@@ -62,16 +65,26 @@ def export(
             used = any(path.iterdir()) if form and path.is_dir() else path.exists()
             if used and not overwrite:
                 raise UnshineError(f"{path} exists; add --overwrite to replace it.")
-        kind = [weights.architecture.TITLE, weights.variant]
-        words = f"{target}: {', '.join(word for word in kind if word)}"
         if form:
             to.write_published(target, weights, form)
-        elif ending == "safetensors":
-            write_weights(target, weights)
-        elif ending == "onnx":
-            words += f"; within {to.write_onnx(target, weights):.1g} of PyTorch"
-        elif ending == "mindir":
-            words += f"; within {to.write_mindir(target, weights, size):.1g} of MindSpore"
+            nearness = ""
         else:
-            to.write_checkpoint(target, weights, ending)
-    typer.echo(words)
+            nearness = _write(target, weights, ending, size)
+    kind = [weights.architecture.TITLE, weights.variant]
+    typer.echo(f"{target}: {', '.join(word for word in kind if word)}{nearness}")
+
+
+def _write(target: Path, weights: "Weights", ending: str, size: int) -> str:
+    """Write one file of weights; say how near a graph comes to the framework it was made in."""
+    from unshine.networks import export as to
+    from unshine.networks.weights import write_weights
+
+    if ending == "onnx":
+        return f"; within {to.write_onnx(target, weights):.1g} of PyTorch"
+    if ending == "mindir":
+        return f"; within {to.write_mindir(target, weights, size):.1g} of MindSpore"
+    if ending == "safetensors":
+        write_weights(target, weights)
+    else:
+        to.write_checkpoint(target, weights, ending)
+    return ""

@@ -13,9 +13,9 @@ import typer
 
 from unshine.cli import options
 from unshine.errors import UnshineError
+from unshine.io.kinds import FORMATS, KINDS, READABLE, Kind, Written, detect, ending_of
 
 if TYPE_CHECKING:
-    from unshine.io.stills import Kind
     from unshine.jobs import Ending, Found, Job, Naming, Outcome
     from unshine.jobs.work import Settings
 
@@ -28,7 +28,6 @@ HINTS = {
     ", only folders.": ", only folders; add --recursive.",
 }
 """What the sentences of deeper layers mean for someone at the command line."""
-Format = Literal["jpeg", "png", "webp", "bmp", "tiff", "heic", "avif", "exr"]
 
 Inputs = Annotated[
     list[str],
@@ -75,7 +74,7 @@ ExcludeStyle = Annotated[
     typer.Option(help="How masks of --save exclude are named: NAME.EXT.mask.png or NAME.EXT.png."),
 ]
 AsFormat = Annotated[
-    Format | None, typer.Option("--format", help="What to write; by default what came.")
+    Written | None, typer.Option("--format", help="What to write; by default what came.")
 ]
 Quality = Annotated[
     int | None, typer.Option(min=1, max=100, help="Of lossy formats; by default as it came.")
@@ -236,7 +235,6 @@ def _chosen(save: str) -> tuple[str, ...]:
 
 def _find(inputs: list[str], out: str, recursive: bool) -> "Found":
     """Find the images; what cannot be meant is wrong usage."""
-    from unshine.io.stills import FORMATS, READABLE
     from unshine.jobs import PIPE, Found, Source, find
 
     if "-" in inputs:
@@ -266,7 +264,6 @@ def _is_folder(out: str) -> bool:
 
 def _aimed(naming: "Naming", found: "Found", out: str, settings: "Settings") -> "Naming":
     """Say where results go and what they end in; names that cannot be meant are wrong usage."""
-    from unshine.io.stills import FORMATS
     from unshine.jobs import PIPE, Ending
 
     path = Path(out)
@@ -299,32 +296,28 @@ def _aimed(naming: "Naming", found: "Found", out: str, settings: "Settings") -> 
     return replace(naming, target=lambda _: path, ending=lambda _: Ending(path.suffix), suffix="")
 
 
-def _ending(path: Path, kind: "Kind | None") -> "Ending":
+def _ending(path: Path, kind: Kind | None) -> "Ending":
     """Say what a result in a folder ends in: as its source, unless that would not be true."""
-    from unshine.io import stills
-    from unshine.io.model import TITLES
     from unshine.jobs import Ending
 
     own = path.suffix
-    named = stills.READABLE.get(own.lower())
+    named = READABLE.get(own.lower())
     real = named if named == "raw" else _kind_of(path) or named
     wanted = kind or real
-    if wanted is None or stills.FORMATS.get(own.lower()) == wanted:
+    if wanted is None or FORMATS.get(own.lower()) == wanted:
         return Ending(own)
-    text = stills.ending_of(wanted)
+    text = ending_of(wanted)
     if kind or real is None or real == named or named is None:
         return Ending(text)
-    title = TITLES[real]
+    title = KINDS[real].title
     return Ending(text, f"this is a {title} file under a wrong name; its result ends in {text}.")
 
 
-def _kind_of(path: Path) -> "Kind | None":
+def _kind_of(path: Path) -> Kind | None:
     """Return what a file is by its first bytes; None if that cannot be told."""
-    from unshine.io import stills
-
     try:
         with path.open("rb") as file:
-            return stills.detect(file.read(4096))
+            return detect(file.read(4096))
     except OSError:
         return None
 

@@ -115,64 +115,78 @@ def with_metadata(
     meta = top[b"meta"]
     inner = {box.kind: box for box in level(data, meta.content + 4, meta.end)}
     content = {kind: data[box.content : box.end] for kind, box in inner.items()}
-    iloc = content[b"iloc"]
-    if iloc[:6] != b"\0\0\0\0\x44\0":
+    if content[b"iloc"][:6] != b"\0\0\0\0\x44\0":
         raise ValueError("an AVIF file of another build than expected")
-    (count,) = struct.unpack_from(">H", iloc, 6)
-    additions: list[tuple[bytes, bytes]] = []
+    items: list[tuple[bytes, bytes]] = []
     if exif is not None:
-        additions.append((b"Exif\0", bytes(4) + exif))
+        items.append((b"Exif\0", bytes(4) + exif))
     if xmp is not None:
-        additions.append((b"mime\0application/rdf+xml\0", xmp))
-    first = count + 1
+        items.append((b"mime\0application/rdf+xml\0", xmp))
+    payloads = [payload for _, payload in items]
+    content |= _announced(content, [name for name, _ in items])
+    content[b"iprp"] = _properties(data, profile, cicp)
 
-    information, references = b"", b""
-    for number, (name, _) in enumerate(additions, first):
-        information += _box(b"infe", struct.pack(">IHH", 2 << 24, number, 0) + name)
-        references += _box(b"cdsc", struct.pack(">HHH", number, 1, 1))
-    items = struct.pack(">IH", 0, count + len(additions)) + content[b"iinf"][6:] + information
-    links = content.get(b"iref", bytes(4)) + references
+    def metadata_box(shift: int, end: int) -> bytes:
+        now = content | {b"iloc": _places(content[b"iloc"], payloads, shift, end)}
+        kinds = [b"hdlr", b"pitm", b"iloc", b"iinf", b"iref", b"iprp"]
+        if len(content[b"iref"]) <= 4:
+            kinds.remove(b"iref")
+        boxes = b"".join(_box(kind, now.get(kind, b"")) for kind in kinds)
+        return _box(b"meta", bytes(4) + boxes)
 
+    shift = len(metadata_box(0, 0)) - (meta.end - meta.start)
+    new = metadata_box(shift, len(data) + shift + 8)
+    tail = _box(b"mdat", b"".join(payloads)) if payloads else b""
+    return data[: meta.start] + new + data[meta.end :] + tail
+
+
+def _announced(content: dict[bytes, bytes], names: list[bytes]) -> dict[bytes, bytes]:
+    """Return the lists of items (iinf) and of what refers to what (iref) with further items."""
+    (count,) = struct.unpack_from(">H", content[b"iloc"], 6)
+    items = struct.pack(">IH", 0, count + len(names)) + content[b"iinf"][6:]
+    links = content.get(b"iref", bytes(4))
+    for number, name in enumerate(names, count + 1):
+        items += _box(b"infe", struct.pack(">IHH", 2 << 24, number, 0) + name)
+        links += _box(b"cdsc", struct.pack(">HHH", number, 1, 1))
+    return {b"iinf": items, b"iref": links}
+
+
+def _properties(
+    data: bytes, profile: bytes | None, cicp: tuple[int, int, int, int] | None
+) -> bytes:
+    """Return the items' properties (iprp) with a colour profile and H.273's numbers."""
     properties = next(box for box in walk(data) if box.kind == b"ipco")
-    own = b""
+    pieces = []
     for box in level(data, properties.content, properties.end):
         piece = data[box.start : box.end]
         if cicp is not None and piece[4:12] == b"colrnclx":
             piece = piece[:12] + struct.pack(">HH", *cicp[:2]) + piece[16:]
-        own += piece
+        pieces.append(piece)
     ipma = next(box for box in walk(data) if box.kind == b"ipma")
     association = data[ipma.content : ipma.end]
     if profile is not None:
-        number = len(list(level(data, properties.content, properties.end))) + 1
-        own += _box(b"colr", b"prof" + profile)
+        pieces.append(_box(b"colr", b"prof" + profile))
         # The first entry is the image's: its number, how many properties, and these.
-        links_of_first = association[10]
-        split = 11 + links_of_first
+        count = association[10]
+        end = 11 + count
         association = (
-            association[:10] + bytes([links_of_first + 1]) + association[11:split]
-            + bytes([number]) + association[split:]
+            association[:10] + bytes([count + 1]) + association[11:end]
+            + bytes([len(pieces)]) + association[end:]
         )  # fmt: skip
+    return _box(b"ipco", b"".join(pieces)) + _box(b"ipma", association)
 
-    def metadata_box(shift: int, end: int) -> bytes:
-        places = struct.pack(">IBBH", 0, 0x44, 0, count + len(additions))
-        for index in range(count):
-            number, _, extents, offset, length = struct.unpack_from(">HHHII", iloc, 8 + 14 * index)
-            places += struct.pack(">HHHII", number, 0, extents, offset + shift, length)
-        for number, (_, payload) in enumerate(additions, first):
-            places += struct.pack(">HHHII", number, 0, 1, end, len(payload))
-            end += len(payload)
-        kinds = {b"iloc": places, b"iinf": items, b"iref": links}
-        pieces = b""
-        for kind in (b"hdlr", b"pitm", b"iloc", b"iinf", b"iref"):
-            if kind != b"iref" or len(links) > 4:
-                pieces += _box(kind, kinds.get(kind, content.get(kind, b"")))
-        pieces += _box(b"iprp", _box(b"ipco", own) + _box(b"ipma", association))
-        return _box(b"meta", bytes(4) + pieces)
 
-    shift = len(metadata_box(0, 0)) - (meta.end - meta.start)
-    new = metadata_box(shift, len(data) + shift + 8)
-    tail = _box(b"mdat", b"".join(payload for _, payload in additions)) if additions else b""
-    return data[: meta.start] + new + data[meta.end :] + tail
+def _places(iloc: bytes, payloads: list[bytes], shift: int, end: int) -> bytes:
+    """Return where the items lie (iloc): the old ones moved by `shift`, further ones from `end`."""
+    (count,) = struct.unpack_from(">H", iloc, 6)
+    places = struct.pack(">IBBH", 0, 0x44, 0, count + len(payloads))
+    for index in range(count):
+        number, _, extents, offset, length = struct.unpack_from(">HHHII", iloc, 8 + 14 * index)
+        places += struct.pack(">HHHII", number, 0, extents, offset + shift, length)
+    for number, payload in enumerate(payloads, count + 1):
+        places += struct.pack(">HHHII", number, 0, 1, end, len(payload))
+        end += len(payload)
+    return places
 
 
 def _box(kind: bytes, content: bytes) -> bytes:

@@ -12,17 +12,10 @@ from numpy.typing import NDArray
 
 from unshine.io import icc, xmp
 from unshine.io.icc import Transfer
-
-Kind = Literal["jpeg", "png", "webp", "bmp", "tiff", "heic", "avif", "exr", "raw"]
-"""The kinds of files; all but camera RAW can be written too."""
+from unshine.io.kinds import KINDS, Kind
 
 MAX_PIXELS = 256_000_000
 """The most pixels that are read unless the caller says otherwise."""
-
-TITLES: dict[Kind, str] = {
-    "jpeg": "JPEG", "png": "PNG", "webp": "WebP", "bmp": "BMP", "tiff": "TIFF", "heic": "HEIC",
-    "avif": "AVIF", "exr": "OpenEXR", "raw": "camera RAW",
-}  # fmt: skip
 
 
 class Part(NamedTuple):
@@ -101,7 +94,7 @@ class Metadata:
 
     def lost_in(self, kind: Kind) -> tuple[str, ...]:
         """Say in words what a kind of file has no place for."""
-        keeps = KEEPS[kind]
+        keeps = KINDS[kind].keeps
         has = {
             "EXIF": self.exif,
             "XMP": self.xmp,
@@ -150,26 +143,6 @@ WORDS = {
     "video": "motion photo's video",
     "trailer": "data after the image",
 }
-
-KEEPS: dict[Kind, frozenset[str]] = {
-    "jpeg": frozenset({
-        "EXIF", "XMP", "IPTC", "comment", "colour profile", "resolution", "further JPEG segments",
-        "Photoshop's resources",
-    }),
-    "png": frozenset({
-        "EXIF", "XMP", "comment", "PNG text", "colour profile", "resolution", "HDR mastering data",
-    }),
-    "webp": frozenset({"EXIF", "XMP", "colour profile"}),
-    "bmp": frozenset({"resolution"}),
-    "tiff": frozenset({
-        "EXIF", "XMP", "IPTC", "colour profile", "resolution", "Photoshop's resources",
-    }),
-    "heic": frozenset({"EXIF", "XMP", "colour profile"}),
-    "avif": frozenset({"EXIF", "XMP", "colour profile"}),
-    "exr": frozenset({"OpenEXR attributes"}),
-    "raw": frozenset(),
-}  # fmt: skip
-"""What each kind of file has a place for."""
 
 
 @dataclass(frozen=True)

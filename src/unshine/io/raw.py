@@ -47,32 +47,6 @@ def read(data: bytes, max_pixels: int) -> Still:
     return Still(pixels, metadata=metadata or Metadata(gone=("EXIF",)), source=source)
 
 
-def is_raw(data: bytes) -> bool:
-    """Tell if a file is one of the RAW formats that LibRaw reads, by its first bytes and tags.
-
-    Many are TIFF files; what makes them RAW is an image of one colour for each pixel, or DNG's tag.
-    """
-    if data[:4] in (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM"):
-        return True
-    if data[:15] == b"FUJIFILMCCD-RAW" or data[4:12] == b"ftypcrx ":
-        return True
-    if data[:2] in (b"II", b"MM") and data[8:10] == b"CR":
-        return True
-    try:
-        head = exif.header(data)
-        first, following = exif.directory(data, head, head.first)
-        directories = [first]
-        if following:
-            directories.append(exif.directory(data, head, following)[0])
-        pointers = exif.numbers(first[330], head.order) if 330 in first else ()
-        directories += [exif.directory(data, head, pointer)[0] for pointer in pointers[:8]]
-    except ValueError:
-        return False
-    return 50706 in first or any(
-        exif.number(tags, 262, head.order) in (32803, 34892) for tags in directories
-    )
-
-
 def _metadata(data: bytes) -> Metadata | None:
     """Take EXIF and XMP out of RAW files that are built like TIFF."""
     try:

@@ -31,9 +31,19 @@ from PIL import UnidentifiedImageError
 
 from unshine.errors import UnshineError
 from unshine.files import writing
-from unshine.io import light, raw, tiff
+from unshine.io import light, tiff
+from unshine.io.kinds import (
+    FORMATS,
+    KINDS,
+    READABLE,
+    Kind,
+    depths_of,
+    detect,
+    ending_of,
+    format_of,
+)
 from unshine.io.light import for_display, with_display
-from unshine.io.model import MAX_PIXELS, TITLES, Kind, Metadata, Source, Still
+from unshine.io.model import MAX_PIXELS, Metadata, Source, Still
 
 __all__ = [
     "FORMATS", "MAX_PIXELS", "READABLE", "Kind", "Metadata", "Saved", "Source", "Still",
@@ -41,27 +51,6 @@ __all__ = [
     "read", "with_display", "write",
 ]  # fmt: skip
 
-FORMATS: dict[str, Kind] = {
-    ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".jfif": "jpeg",
-    ".png": "png", ".webp": "webp", ".bmp": "bmp", ".tif": "tiff", ".tiff": "tiff",
-    ".heic": "heic", ".heif": "heic", ".hif": "heic", ".avif": "avif", ".exr": "exr",
-}  # fmt: skip
-"""The file name endings that are written, and the kinds of files that they stand for."""
-
-_RAW = (
-    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef",
-    ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw",
-    ".x3f",
-)  # fmt: skip
-READABLE: dict[str, Kind] = FORMATS | dict.fromkeys(_RAW, "raw")
-"""The file name endings that are read."""
-
-_DEPTHS: dict[Kind, tuple[int, ...]] = {
-    "jpeg": (8,), "png": (8, 16), "webp": (8,), "bmp": (8,), "tiff": (8, 16, 32),
-    "heic": (8, 10, 12), "avif": (8, 10, 12), "exr": (16, 32),
-}  # fmt: skip
-_HDR: tuple[Kind, ...] = ("png", "avif", "heic")
-_OPAQUE: tuple[Kind, ...] = ("jpeg", "bmp")
 _LARGEST_FILE = 2**32
 _DAMAGED = "the image is damaged or incomplete"
 
@@ -209,7 +198,8 @@ def encode(
         raise UnshineError("there is not enough memory to write this image.") from None
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise UnshineError(f"the image cannot be written as {TITLES[kind]} ({reason}).") from error
+        title = KINDS[kind].title
+        raise UnshineError(f"the image cannot be written as {title} ({reason}).") from error
 
 
 def lost(still: Still, format: Kind, bit_depth: int | None = None) -> tuple[str, ...]:
@@ -234,79 +224,6 @@ def lost(still: Still, format: Kind, bit_depth: int | None = None) -> tuple[str,
     if still.bit_depth > after and bit_depth is None:
         words.append(f"{still.bit_depth} bits (now {after})")
     return tuple(words)
-
-
-def detect(data: bytes) -> Kind | None:
-    """Tell the kind of a file by its content; None if it is none that is read.
-
-    Examples
-    --------
-    >>> detect(b"BM" + bytes(30))
-    'bmp'
-    """
-    if data[:3] == b"\xff\xd8\xff":
-        return "jpeg"
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return "png"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    if data[:2] == b"BM":
-        return "bmp"
-    if data[:4] == b"v/1\1":
-        return "exr"
-    if data[4:8] == b"ftyp":
-        brands = {data[8:12], *(data[at : at + 4] for at in range(16, min(len(data), 64), 4))}
-        if brands & {b"avif", b"avis"}:
-            return "avif"
-        if brands & {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}:
-            return "heic"
-    if raw.is_raw(data):
-        return "raw"
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "tiff"
-    return None
-
-
-def format_of(path: str | os.PathLike[str]) -> Kind:
-    """Return the kind of file that a name's ending stands for.
-
-    Raises
-    ------
-    UnshineError
-        If the ending is unknown.
-
-    Examples
-    --------
-    >>> format_of("photo.JPG")
-    'jpeg'
-    """
-    try:
-        return FORMATS[Path(path).suffix.lower()]
-    except KeyError:
-        raise UnshineError(f"{path}: the name must end in one of {', '.join(FORMATS)}.") from None
-
-
-def ending_of(format: Kind) -> str:
-    """Return the usual ending of a kind of file; TIFF's for camera RAW, which is not written.
-
-    Examples
-    --------
-    >>> ending_of("jpeg")
-    '.jpg'
-    """
-    kind = "tiff" if format == "raw" else format
-    return next(ending for ending, known in FORMATS.items() if known == kind)
-
-
-def depths_of(format: Kind) -> tuple[int, ...]:
-    """Return the bits of a value that a kind of file may have.
-
-    Examples
-    --------
-    >>> depths_of("png")
-    (8, 16)
-    """
-    return _DEPTHS[format]
 
 
 def keep_time(still: Still, path: str | os.PathLike[str]) -> None:
@@ -349,7 +266,7 @@ def _decoded(data: bytes, max_pixels: int) -> Still:
         raise UnshineError("the file is empty.")
     kind = detect(data)
     if kind is None:
-        titles = [TITLES[known] for known in dict.fromkeys(READABLE.values())]
+        titles = [known.title for known in KINDS.values()]
         raise UnshineError(f"this is not a {', '.join(titles[:-1])} or {titles[-1]} image.")
     try:
         with warnings.catch_warnings():
@@ -386,17 +303,18 @@ def _made_true(still: Still) -> Still:
 
 def _encoded(still: Still, kind: Kind, quality: int | None, bit_depth: int | None) -> bytes:
     """Write an image anew as a certain kind of file."""
-    if kind not in _DEPTHS:
-        raise UnshineError(f"{TITLES.get(kind, kind)} files are not written.")
-    if bit_depth is not None and bit_depth not in _DEPTHS[kind]:
-        depths = " or ".join(map(str, _DEPTHS[kind]))
-        raise UnshineError(f"{TITLES[kind]} files have {depths} bits, not {bit_depth}.")
+    format = KINDS.get(kind)
+    if format is None or not format.depths:
+        raise UnshineError(f"{format.title if format else kind} files are not written.")
+    if bit_depth is not None and bit_depth not in format.depths:
+        depths = " or ".join(map(str, format.depths))
+        raise UnshineError(f"{format.title} files have {depths} bits, not {bit_depth}.")
     if quality is not None and not 1 <= quality <= 100:
         raise UnshineError(f"the quality must be between 1 and 100, not {quality}.")
-    if still.alpha is not None and kind in _OPAQUE:
+    if still.alpha is not None and not format.transparent:
         if bool((still.alpha < _opaque(still.alpha.dtype)).any()):
             raise UnshineError(
-                f"{TITLES[kind]} files cannot keep this image's transparency; write PNG, WebP or"
+                f"{format.title} files cannot keep this image's transparency; write PNG, WebP or"
                 " TIFF instead."
             )
         still = replace(still, alpha=None)
@@ -412,10 +330,11 @@ def _encoded(still: Still, kind: Kind, quality: int | None, bit_depth: int | Non
 def _in_light_of(still: Still, kind: Kind, depth: int) -> Still:
     """Convert an image to the light, and to the use of opacity, that a kind of file has."""
     if still.transfer in ("pq", "hlg"):
-        if kind not in _HDR or depth == 8 < still.bit_depth:
+        format = KINDS[kind]
+        if not format.hdr or depth == 8 < still.bit_depth:
             raise UnshineError(
-                f"this is an HDR image ({still.transfer.upper()}), which {TITLES[kind]} files"
-                f"{' of 8 bits' if kind in _HDR else ''} cannot hold; write 16-bit PNG instead."
+                f"this is an HDR image ({still.transfer.upper()}), which {format.title} files"
+                f"{' of 8 bits' if format.hdr else ''} cannot hold; write 16-bit PNG instead."
             )
         return still
     floats = _holds_floats(still, kind, depth)
@@ -503,7 +422,7 @@ def _depth(still: Still, kind: Kind, bit_depth: int | None) -> int:
         wanted = 32  # halves have 11 bits
     if kind in ("heic", "avif") and bit_depth is None and still.bit_depth > 12:
         wanted = 10  # few programs show more
-    depths = _DEPTHS[kind]
+    depths = depths_of(kind)
     return next((depth for depth in depths if depth >= wanted), depths[-1])
 
 

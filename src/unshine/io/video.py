@@ -1,24 +1,20 @@
 """Films: their images are rewritten, everything else in the file is carried over as it is.
 
 PyAV (FFmpeg's libraries) reads and writes. Sound, subtitles, attachments and data are copied packet
-by packet. An image's own planes are kept, and only what is to change is added to them, so that what
-does not change passes the conversion to RGB and back without a trace.
+by packet. An image's own planes are kept, and only what is to change is added to them
+(`unshine.io.frames`), so that what does not change passes the conversion to RGB and back without a
+trace.
 """
 
 import os
-import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from unshine import extras, files, pixels
+from unshine import extras, files
 from unshine.errors import UnshineError
-from unshine.pixels import Floats
+from unshine.io.frames import display_matrix, is_transparent, planar_format
 
 ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".3gp")
 """What names of films usually end in; whatever FFmpeg knows is read."""
@@ -39,11 +35,7 @@ _RATE_FACTORS = {
 }
 """Encoders with a constant rate factor, and how much more than x264's means as much in theirs."""
 _FALLBACKS = ("h264", "vp9", "ffv1", "mpeg4")
-_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593), 7: (0.212, 0.087)}
-"""Red's and blue's share of luma, by H.273's number of the matrix; others are BT.601's."""
-_BT601, _BT709 = (0.299, 0.114), (0.2126, 0.0722)
 _HDR = {16: "PQ", 18: "HLG"}
-_UNSPECIFIED, _FULL_RANGE = 2, 2
 _MP4 = (".mp4", ".m4v", ".mov", ".3gp")
 _ANY_ORIGIN = ("mpegts", "mpeg")
 _FRAME_DURATION = 1 << 8
@@ -114,7 +106,7 @@ def rewrite(
         The film to write; its ending says which container.
     change : callable
         From the film's `Info` and its frames (PyAV's `VideoFrame`), in their order, to the same
-        frames, changed by `add`. It may ask for some frames ahead.
+        frames, changed by `frames.add_correction`. It may ask for some frames ahead.
     trim : Trim, optional
         The part to write. Sound and subtitles are cut at the next packet.
     rate_factor : float
@@ -161,85 +153,6 @@ def rewrite(
         raise UnshineError(f"{target}: no container has this ending; .mp4 and .mkv do.") from error
 
 
-def to_rgb(frame: Any) -> Floats:
-    """Return a frame's image, H×W×3 display values in [0, 1], as it is stored (not rotated)."""
-    planes = [plane.astype(np.float32) for plane in _planes(frame)]
-    depth = frame.format.components[0].bits
-    if frame.format.is_rgb:
-        return np.stack(planes, -1) / np.float32(2**depth - 1)
-    luma_black, luma_range, chroma_range = _levels(frame, depth)
-    luma = (planes[0] - luma_black) / luma_range
-    if len(planes) == 1:
-        return np.repeat(luma[..., None], 3, -1).clip(0, 1)
-    size = luma.shape[0], luma.shape[1]
-    blue, red = (
-        pixels.resize(plane[..., None], size, Image.Resampling.BILINEAR)[..., 0]
-        for plane in ((plane - 2 ** (depth - 1)) / chroma_range for plane in planes[1:])
-    )
-    weight_red, weight_blue = _weights(frame)
-    red = luma + 2 * (1 - weight_red) * red
-    blue = luma + 2 * (1 - weight_blue) * blue
-    green = (luma - weight_red * red - weight_blue * blue) / (1 - weight_red - weight_blue)
-    return np.stack([red, green, blue], -1).clip(0, 1).astype(np.float32)
-
-
-def add(frame: Any, correction: Floats) -> None:
-    """Add a change of its RGB values, H×W×3, to a frame, in its own planes.
-
-    Where it is zero the planes stay as they are, to the last bit; the coarser planes of colour take
-    the mean of what they stand for.
-    """
-    if not correction.any():
-        return
-    frame.make_writable()
-    planes = _planes(frame)
-    depth = frame.format.components[0].bits
-    if frame.format.is_rgb:
-        changes = list(np.moveaxis(correction, -1, 0) * np.float32(2**depth - 1))
-    else:
-        weight_red, weight_blue = _weights(frame)
-        red, green, blue = np.moveaxis(correction, -1, 0)
-        _, luma_range, chroma_range = _levels(frame, depth)
-        luma = weight_red * red + (1 - weight_red - weight_blue) * green + weight_blue * blue
-        changes = [
-            luma * luma_range,
-            (blue - luma) / (2 * (1 - weight_blue)) * chroma_range,
-            (red - luma) / (2 * (1 - weight_red)) * chroma_range,
-        ]
-    for plane, change in zip(planes, changes, strict=False):
-        if plane.shape != change.shape:
-            size = plane.shape[0], plane.shape[1]
-            change = pixels.resize(change[..., None], size)[..., 0]
-        plane[:] = np.rint(plane + change).clip(0, 2**depth - 1).astype(plane.dtype)
-
-
-def _planes(frame: Any) -> list[NDArray[Any]]:
-    """Return a planar frame's components as arrays that share its memory: Y, Cb, Cr or R, G, B."""
-    arrays = []
-    for component in frame.format.components:
-        plane = frame.planes[component.plane]
-        dtype = np.dtype("u1" if component.bits <= 8 else "<u2")
-        rows = np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
-        arrays.append(rows[:, : component.width])
-    return arrays
-
-
-def _levels(frame: Any, depth: int) -> tuple[float, float, float]:
-    """Return where luma begins, how far it reaches, and how far chroma does."""
-    if frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj"):
-        return 0, 2**depth - 1, 2**depth - 1
-    unit = 2.0 ** (depth - 8)
-    return 16 * unit, 219 * unit, 224 * unit
-
-
-def _weights(frame: Any) -> tuple[float, float]:
-    """Return red's and blue's shares of luma; players guess what is not said by the height."""
-    known = int(frame.colorspace)
-    if known == _UNSPECIFIED:
-        return _BT709 if frame.height >= 720 else _BT601
-    return _WEIGHTS.get(known, _BT601)
-
-
 class _Rewriting:
     """A film that is open, and its copy."""
 
@@ -274,7 +187,7 @@ class _Rewriting:
             setattr(encoder, tag, getattr(decoder, tag))
         encoder.options = _options(name, rate_factor)
         encoder.flags |= _FRAME_DURATION
-        if matrix := _display_matrix(first):
+        if matrix := display_matrix(first):
             self.out.set_display_matrix(matrix)
         self.out.metadata.update(self.video.metadata)
         self.out.disposition = self.video.disposition
@@ -286,7 +199,7 @@ class _Rewriting:
         from av.codec.codec import Codec, UnknownCodecError
 
         own = self.video.codec_context.codec.canonical_name
-        editable = _editable(first.format)
+        planar = planar_format(first.format)
         for codec in dict.fromkeys((own, *_FALLBACKS)):
             if not self._holds(codec):
                 continue
@@ -295,13 +208,13 @@ class _Rewriting:
                     formats = {taken.name for taken in Codec(name, "w").video_formats or ()}
                 except UnknownCodecError:  # this build of FFmpeg is without it
                     continue
-                for stored in (editable, *_PACKED.get(editable, ())):
+                for stored in (planar, *_PACKED.get(planar, ())):
                     if stored in formats:
                         if codec != own:
                             self.lost.append(f"the codec {own} (now {codec})")
-                        return name, editable, stored
+                        return name, planar, stored
         raise UnshineError(
-            f"{self.target}: no encoder here writes {editable} images into {self.target.suffix};"
+            f"{self.target}: no encoder here writes {planar} images into {self.target.suffix};"
             " .mkv takes the most."
         )
 
@@ -428,34 +341,9 @@ def _first_frame(film: Any, source: Path) -> Any:
             f"{source}: this film is interlaced; make whole images of it first"
             " (ffmpeg -i IN -vf bwdif OUT)."
         )
-    if _is_transparent(first):
+    if is_transparent(first):
         raise UnshineError(f"{source}: this film has transparency, which could not be kept.")
     return first
-
-
-def _is_transparent(frame: Any) -> bool:
-    """Say if an image has transparency and uses it."""
-    if not any(component.is_alpha for component in frame.format.components):
-        return False
-    return bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
-
-
-def _editable(format: Any) -> str:
-    """Return the planar format that holds what a format holds."""
-    parts = format.components
-    depth = max(part.bits for part in parts)
-    parts = [part for part in parts if not part.is_alpha]
-    if format.is_rgb or format.has_palette:
-        return "gbrp" if depth <= 8 else f"gbrp{10 if depth <= 10 else 12}le"
-    apart = len({part.plane for part in parts}) == len(format.components)
-    if apart and not format.is_big_endian and (depth <= 8 or format.name.endswith("le")):
-        return str(format.name)
-    if len(parts) == 1:
-        return "gray" if depth <= 8 else f"gray{10 if depth <= 10 else 12}le"
-    shape = {(1, 1): "444", (2, 1): "422", (2, 2): "420"}
-    coarse = 64 // format.chroma_width(64), 64 // format.chroma_height(64)
-    bits = "" if depth <= 8 else "10le" if depth <= 10 else "12le"
-    return f"yuv{shape.get(coarse, '444')}p{bits}"
 
 
 def _options(encoder: str, rate_factor: float) -> dict[str, str]:
@@ -470,14 +358,6 @@ def _options(encoder: str, rate_factor: float) -> dict[str, str]:
     if encoder in ("mpeg4", "mjpeg"):
         return {"flags": "+qscale", "global_quality": str(118 * 2)}
     return {}
-
-
-def _display_matrix(frame: Any) -> tuple[int, ...] | None:
-    """Return how a film is to be turned when it is shown, if it is."""
-    from av.sidedata.sidedata import Type
-
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
-    return None if data is None else struct.unpack("=9i", bytes(data))
 
 
 def _exactly(seconds: float) -> Fraction:

@@ -61,7 +61,7 @@ def create_app(
     hosts: tuple[str, ...] = (),
     token: str | None = None,
     about: dict[str, Any] | None = None,
-) -> "Guards":
+) -> Guards:
     """Make the application.
 
     Parameters
@@ -101,6 +101,21 @@ def create_app(
     )
     app.state.draining = False
     problems.install(app)
+    _add_work(app, jobs, uploads)
+    _add_facts(app, limits, about or {}, metrics)
+    _add_health(app)
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    paths = {route.path for route in app.routes if hasattr(route, "path")}
+    return Guards(Counting(app, metrics, paths), app.state, hosts, token)
+
+
+def _add_work(app: FastAPI, jobs: Jobs, uploads: Uploads) -> None:
+    """Answer the requests that bring an image."""
 
     async def answer(name: str, request: Request, given: Parameters) -> Response:
         jobs.refuse_if_full()
@@ -146,12 +161,16 @@ def create_app(
         """Give what the page blends: the image before, without its highlights, and the map."""
         return await answer("preview", request, query)
 
+
+def _add_facts(app: FastAPI, limits: Limits, about: dict[str, Any], metrics: Metrics) -> None:
+    """Answer the requests that ask what the server is, and what it has done."""
+
     @app.get("/v1/info", responses=problems.responses("unauthorized"))
     async def info() -> dict[str, Any]:
         """Say what this server is and takes."""
         return {
             "version": __version__,
-            **(about or {}),
+            **about,
             "layers": LAYERS,
             "formats": list(MEDIA_TYPES),
             "limits": {
@@ -167,6 +186,10 @@ def create_app(
         """Give counts and times in Prometheus' text format."""
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
+
+def _add_health(app: FastAPI) -> None:
+    """Answer the requests by which others see that the server lives and takes requests."""
+
     @app.get("/v2/health/live", include_in_schema=False)
     @app.get("/healthz")
     async def health() -> dict[str, str]:
@@ -180,14 +203,6 @@ def create_app(
         if app.state.draining:
             raise Problem("shutting-down", "It finishes what it has begun and takes nothing new.")
         return {"status": "ready"}
-
-    @app.get("/", include_in_schema=False)
-    async def index() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
-
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
-    paths = {route.path for route in app.routes if hasattr(route, "path")}
-    return Guards(Counting(app, metrics, paths), app.state, hosts, token)
 
 
 def _with_fields(given: Parameters, fields: dict[str, str]) -> Parameters:

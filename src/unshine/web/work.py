@@ -23,7 +23,7 @@ from unshine import layers as words
 from unshine import optics, pixels
 from unshine.errors import TooManyPixels, UnshineError
 from unshine.io import layered, light, stills
-from unshine.io.model import TITLES
+from unshine.io.kinds import KINDS
 from unshine.io.stills import Still
 from unshine.remover import LAYERS, Analysis, Remover
 from unshine.web.jobs import Steps
@@ -258,7 +258,7 @@ class Worker:
 
     def _read(self, file: bytes, name: str = "The file") -> Still:
         if stills.detect(file) is None:
-            titles = ", ".join(TITLES.values())
+            titles = ", ".join(kind.title for kind in KINDS.values())
             raise Problem("unsupported", f"{name} is in none of the formats {titles}.")
         try:
             return stills.read(file, max_pixels=self.max_pixels, name=name)
