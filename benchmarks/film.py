@@ -4,7 +4,7 @@ Run by hand:
 
     python benchmarks/film.py --seconds 10
 
-A still table of the example picture, with its highlights, under the noise of a camera; a glossy
+A still table of the example image, with its highlights, under the noise of a camera; a glossy
 ball rolls over it, with music. Flicker is the mean difference from one image to the next where
 nothing moves, of the result divided by that of the source; both are decoded films, so the codec's
 share is in it. 1.2 at most is wanted.

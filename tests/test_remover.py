@@ -37,7 +37,7 @@ def _image(shape: tuple[int, ...], dtype: str = "float32", seed: int = 0) -> np.
 
 
 def _photograph(height: int, width: int, grain: float = 0.02) -> np.ndarray:
-    """A dark, grainy picture with two flat halves and a bright disc across their edge."""
+    """A dark, grainy image with two flat halves and a bright disc across their edge."""
     random = np.random.default_rng(1)
     y, x = np.mgrid[:height, :width]
     base = np.where(x < width / 2, 0.3, 0.55)[..., None] * [1, 0.8, 0.6]
@@ -47,7 +47,7 @@ def _photograph(height: int, width: int, grain: float = 0.02) -> np.ndarray:
 
 
 def _network(image: np.ndarray) -> np.ndarray:
-    """What the tiny network makes of a float picture."""
+    """What the tiny network makes of a float image."""
     highlight = ((image.max(-1, keepdims=True) - np.float32(0.8)) * 5).clip(0, 1)
     return image * (1 - highlight / 2)
 
@@ -66,21 +66,21 @@ def test_type_shape_alpha_and_what_does_not_shine_stay(
     # Bright enough to be seen as it is, and nowhere as bright as the highlights.
     even = image // 4 + np.iinfo(dtype).max // 2 if image.dtype.kind != "f" else image / 4 + 0.5
     even = even.astype(dtype)
-    for picture in (image, even):
-        before = picture.copy()
-        result = small_remover(picture, strength)
-        assert result.dtype == picture.dtype
-        assert result.shape == picture.shape
-        assert result is not picture
-        assert np.array_equal(picture, before), "the input was written to"
-        if picture.shape[-1] == 4 and picture.ndim == 3:
-            assert np.array_equal(result[..., 3], picture[..., 3])
-        if strength == 0 or picture is even:
-            assert np.array_equal(result, picture)
+    for photograph in (image, even):
+        before = photograph.copy()
+        result = small_remover(photograph, strength)
+        assert result.dtype == photograph.dtype
+        assert result.shape == photograph.shape
+        assert result is not photograph
+        assert np.array_equal(photograph, before), "the input was written to"
+        if photograph.shape[-1] == 4 and photograph.ndim == 3:
+            assert np.array_equal(result[..., 3], photograph[..., 3])
+        if strength == 0 or photograph is even:
+            assert np.array_equal(result, photograph)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_small_pictures_are_the_networks_own_answer(remover: Remover, dtype: str) -> None:
+def test_small_images_are_the_networks_own_answer(remover: Remover, dtype: str) -> None:
     image = _image((30, 50, 3), dtype)
     result = remover(image)
     peak = 1 if image.dtype.kind == "f" else np.iinfo(dtype).max
@@ -156,11 +156,11 @@ def test_wrong_engine_and_working_size(tiny_weights: Path) -> None:
 
 
 def test_threads_agree_with_one_after_another(small_remover: Remover) -> None:
-    pictures = [_image((30 + 5 * i, 90 - 4 * i, 3), "uint8", i) for i in range(12)]
+    images = [_image((30 + 5 * i, 90 - 4 * i, 3), "uint8", i) for i in range(12)]
     with ThreadPoolExecutor(4) as threads:
-        together = list(threads.map(small_remover, pictures))
-    for picture, result in zip(pictures, together, strict=True):
-        assert np.array_equal(result, small_remover(picture))
+        together = list(threads.map(small_remover, images))
+    for image, result in zip(images, together, strict=True):
+        assert np.array_equal(result, small_remover(image))
 
 
 # Large photographs.
@@ -173,7 +173,7 @@ def test_large_photographs_come_close_to_the_network_at_full_size(
     truth = remover(photograph)
     half = Remover(weights=tiny_weights, working_size=160)
     error = np.abs(half(photograph) - truth).mean()
-    # For comparison: the correction enlarged without looking at the picture.
+    # For comparison: the correction enlarged without looking at the image.
     small = np.stack(
         [
             np.asarray(Image.fromarray(photograph[..., c]).resize((160, 120), Image.Resampling.BOX))
@@ -211,9 +211,9 @@ def test_fine_detail_in_the_highlight_is_what_the_network_would_leave(
     photograph = _photograph(240, 320)
     spot = np.s_[100:140, 165:195]
 
-    def fine(picture: np.ndarray) -> np.ndarray:
-        """Detail smaller than the 8 pixels that one of the working picture covers."""
-        grey = picture[spot].mean(-1)
+    def fine(image: np.ndarray) -> np.ndarray:
+        """Detail smaller than the 8 pixels that one of the working image covers."""
+        grey = image[spot].mean(-1)
         return grey - grey.reshape(5, 8, -1).mean(1).repeat(8, 0)
 
     truth, result = fine(remover(photograph)), fine(small_remover(photograph))
@@ -443,7 +443,7 @@ def test_layers(small_remover: Remover, shape: tuple[int, ...], dtype: str) -> N
         assert np.abs(layers.clean - colours).max() < 1e-6
 
 
-def test_small_pictures_layers_are_the_networks_own(remover: Remover) -> None:
+def test_small_images_layers_are_the_networks_own(remover: Remover) -> None:
     image = _image((20, 30, 3))
     layers = remover.decompose(image)
     assert np.allclose(layers.albedo, image / 2)
@@ -467,10 +467,10 @@ def test_shipped_weights_reduce_the_highlights_of_the_example() -> None:
     difference = clean.astype(int) - image
     assert difference.min() < -20, "no highlight was found"
     assert difference.max() < 60, "something became much brighter"
-    assert np.abs(difference).mean() < 12, "the picture as a whole must stay"
+    assert np.abs(difference).mean() < 12, "the image as a whole must stay"
 
 
-def test_shipped_weights_take_a_picture_apart() -> None:
+def test_shipped_weights_take_an_image_apart() -> None:
     image = np.asarray(Image.open(COFFEE).convert("RGB"))[:160, :203]
     layers = unshine.decompose(image)
     light = layers.albedo**2.2 * layers.shading + layers.specular
@@ -490,7 +490,7 @@ def tshrnet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_tshrnets_picture_comes_out_exactly(tshrnet_weights: Path) -> None:
+def test_tshrnets_image_comes_out_exactly(tshrnet_weights: Path) -> None:
     engines = pytest.importorskip("unshine.engines.torch", reason="PyTorch is not installed")
     image = _image((30, 40, 3), "uint8")
     batch = np.ascontiguousarray(np.float32(image / np.float32(255)).transpose(2, 0, 1)[None])

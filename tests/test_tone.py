@@ -76,7 +76,7 @@ def _psnr(a, b):
     return -10 * np.log10(np.mean((a - b) ** 2))
 
 
-def test_paper_tone_correction_of_a_grey_picture():
+def test_paper_tone_correction_of_a_grey_image():
     rng = np.random.default_rng(4)
     diffuse = np.repeat(rng.random((24, 24, 1), np.float32), 3, axis=2)
     specular = np.zeros_like(diffuse)

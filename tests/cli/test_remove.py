@@ -71,7 +71,7 @@ def _files(path: str = ".") -> list[str]:
     return sorted(str(p.relative_to(path)) for p in Path(path).rglob("*") if p.is_file())
 
 
-def test_one_picture(shell: Shell, tiny_weights: Path) -> None:
+def test_one_image(shell: Shell, tiny_weights: Path) -> None:
     _save("a.png")
     shell("a.png", "-o", "b.png", status=0)
     remover = Remover(weights=tiny_weights)
@@ -90,7 +90,7 @@ def test_the_ending_says_the_format(shell: Shell) -> None:
         assert image.format == "JPEG"
 
 
-def test_one_picture_into_a_folder(shell: Shell) -> None:
+def test_one_image_into_a_folder(shell: Shell) -> None:
     _save("a.png")
     Path("out").mkdir()
     shell("a.png", "-o", "out", status=0)
@@ -130,7 +130,7 @@ def test_bad_inputs_are_named_and_the_rest_is_done(shell: Shell) -> None:
     _save("good.png")
     _save("good2.png")
     Path("empty.png").touch()
-    Path("text.jpg").write_text("no picture")
+    Path("text.jpg").write_text("no image")
     Path("cut.png").write_bytes(Path("good.png").read_bytes()[:500])
     Image.fromarray(_pixels()).save("a.gif")
     Path("nothing").mkdir()
@@ -249,7 +249,7 @@ def test_read_only_folder(shell: Shell) -> None:
     assert "no permission to write" in shell("a.png", "-o", "out", status=1)
 
 
-def test_an_unforeseen_failure_is_one_picture_s_failure(
+def test_an_unforeseen_failure_is_one_image_s_failure(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _save("a.png", 1)

@@ -16,7 +16,7 @@ engine = pytest.importorskip("unshine.engines.mindspore")
 MindSporeEngine, available_devices = engine.MindSporeEngine, engine.available_devices
 
 
-def _picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+def _image(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((1, 3, height, width), dtype=np.float32) ** 2
 
 
@@ -32,17 +32,17 @@ def test_shipped_weights_agree_with_onnx_from_any_thread_on_one_graph() -> None:
 
     engine._graph = watched
     # All need the same padding.
-    pictures = [_picture(64 - 5 * i, 90 - i, i) for i in range(5)]
+    images = [_image(64 - 5 * i, 90 - i, i) for i in range(5)]
     with ThreadPoolExecutor(3) as threads:
-        results = list(threads.map(engine, pictures))
+        results = list(threads.map(engine, images))
     assert set(shapes) == {(1, 3, 64, 96)}
-    for picture, result in zip(pictures, results, strict=True):
-        expected = onnx(picture)
+    for image, result in zip(images, results, strict=True):
+        expected = onnx(image)
         for name in onnx.names:
             assert result[name].dtype == np.float32
             assert result[name].shape == expected[name].shape
             assert np.abs(result[name] - expected[name]).max() < 1e-4, name
-    assert list(engine(pictures[0], ["highlight", "clean"])) == ["highlight", "clean"]
+    assert list(engine(images[0], ["highlight", "clean"])) == ["highlight", "clean"]
 
 
 @pytest.mark.parametrize("variant", tshrnet.VARIANTS)
@@ -50,7 +50,7 @@ def test_tshrnet_agrees_with_pytorch(tmp_path: Path, variant: tshrnet.Variant) -
     torch_engine = pytest.importorskip("unshine.engines.torch", reason="PyTorch is not installed")
     path = tmp_path / "w.safetensors"
     write_weights(path, Weights("tshrnet", tshrnet.initial(0, 4), variant))
-    image = _picture(30, 41)
+    image = _image(30, 41)
     results = MindSporeEngine(path)(image)
     expected = torch_engine.TorchEngine(path)(image)
     assert tuple(results) == tuple(expected) == tshrnet.OUTPUTS[variant]
@@ -71,5 +71,5 @@ def test_the_surrounding_program_keeps_its_mode() -> None:
     import mindspore
 
     before = mindspore.get_context("mode")
-    MindSporeEngine()(_picture(64, 90))
+    MindSporeEngine()(_image(64, 90))
     assert mindspore.get_context("mode") == before

@@ -12,13 +12,13 @@ from unshine.errors import UnshineError
 from unshine.networks.three_stage import OUTPUTS
 
 
-def _picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+def _image(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((1, 3, height, width), dtype=np.float32)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (17, 130), (64, 64)])
 def test_shipped_network_keeps_the_contract(size: tuple[int, int]) -> None:
-    image = _picture(*size)
+    image = _image(*size)
     image[..., : size[1] // 2] *= 0.2
     layers = OnnxEngine()(image)
     assert set(layers) == set(OUTPUTS)
@@ -43,19 +43,19 @@ def test_shipped_weights_are_stored_small() -> None:
 
 
 def test_only_the_wanted_outputs_come(tiny_weights: Path) -> None:
-    layers = OnnxEngine(tiny_weights)(_picture(5, 4), ["highlight", "clean"])
+    layers = OnnxEngine(tiny_weights)(_image(5, 4), ["highlight", "clean"])
     assert list(layers) == ["highlight", "clean"]
     assert layers["highlight"].shape == (1, 1, 5, 4)
 
 
-def test_threads_do_not_mix_their_pictures(tiny_weights: Path) -> None:
+def test_threads_do_not_mix_their_images(tiny_weights: Path) -> None:
     run = OnnxEngine(tiny_weights)
-    pictures = [_picture(8 + i, 40 - i, i) for i in range(16)]
+    images = [_image(8 + i, 40 - i, i) for i in range(16)]
     with ThreadPoolExecutor(4) as threads:
-        results = list(threads.map(run, pictures))
-    for picture, result in zip(pictures, results, strict=True):
-        assert np.array_equal(result["clean"], run(picture)["clean"])
-        assert np.array_equal(result["albedo"], picture / 2)
+        results = list(threads.map(run, images))
+    for image, result in zip(images, results, strict=True):
+        assert np.array_equal(result["clean"], run(image)["clean"])
+        assert np.array_equal(result["albedo"], image / 2)
 
 
 def test_missing_weights(tmp_path: Path) -> None:

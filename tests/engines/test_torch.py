@@ -17,12 +17,12 @@ engine = pytest.importorskip("unshine.engines.torch")
 TorchEngine, available_devices = engine.TorchEngine, engine.available_devices
 
 
-def _picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+def _image(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((1, 3, height, width), dtype=np.float32) ** 2
 
 
 def test_shipped_weights_agree_with_onnx() -> None:
-    image = _picture(95, 130)
+    image = _image(95, 130)
     engine, onnx = TorchEngine(), OnnxEngine()
     assert engine.names == onnx.names
     results, expected = engine(image), onnx(image)
@@ -43,7 +43,7 @@ def test_tshrnet_in_every_variant(tmp_path: Path, variant: tshrnet.Variant) -> N
     assert "highlight" not in engine.names
     import torch
 
-    image = _picture(30, 41)
+    image = _image(30, 41)
     with torch.no_grad():
         expected = TSHRNet(variant, seed=0, width=4).eval()(torch.from_numpy(image))
     for name, layer in engine(image).items():
@@ -54,13 +54,13 @@ def test_tshrnet_in_every_variant(tmp_path: Path, variant: tshrnet.Variant) -> N
         assert np.abs(layer - want).max() < 1e-5, name
 
 
-def test_threads_do_not_mix_their_pictures() -> None:
+def test_threads_do_not_mix_their_images() -> None:
     run = TorchEngine()
-    pictures = [_picture(40 + i, 50 - i, i) for i in range(6)]
+    images = [_image(40 + i, 50 - i, i) for i in range(6)]
     with ThreadPoolExecutor(3) as threads:
-        results = list(threads.map(run, pictures))
-    for picture, result in zip(pictures, results, strict=True):
-        assert np.abs(result["clean"] - run(picture)["clean"]).max() < 1e-6
+        results = list(threads.map(run, images))
+    for image, result in zip(images, results, strict=True):
+        assert np.abs(result["clean"] - run(image)["clean"]).max() < 1e-6
 
 
 def test_devices(tmp_path: Path) -> None:

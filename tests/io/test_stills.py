@@ -135,7 +135,7 @@ def test_xmp_goes_along(tmp_path: Path, source: str, target: str) -> None:
     assert stills.read(copy).metadata.xmp == xmp
 
 
-def test_metadata_too_long_for_jpeg_does_not_stop_the_picture(tmp_path: Path) -> None:
+def test_metadata_too_long_for_jpeg_does_not_stop_the_image(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = "long " * 20_000
     Image.fromarray(_pixels(20, 30, 3)).save(tmp_path / "a.png", exif=exif)
@@ -143,7 +143,7 @@ def test_metadata_too_long_for_jpeg_does_not_stop_the_picture(tmp_path: Path) ->
     assert stills.read(tmp_path / "b.jpg").metadata.exif is None
 
 
-def test_damaged_exif_does_not_stop_the_picture(tmp_path: Path) -> None:
+def test_damaged_exif_does_not_stop_the_image(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.fromarray(_pixels(20, 30, 3)).save(path, exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xffabc")
     assert stills.read(path).pixels.shape == (20, 30, 3)

@@ -79,9 +79,9 @@ def test_loss_and_gradients_are_pytorchs():
     loss.backward()
     expected = {name: p.grad.numpy() for name, p in reference.named_parameters()}
 
-    def squares(picture):
+    def squares(image):
         total = 0.0
-        for output in network(picture):
+        for output in network(image):
             total = total + (output**2).mean()
         return total
 

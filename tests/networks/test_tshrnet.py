@@ -49,7 +49,7 @@ def network(variant: str, tensors: dict[str, np.ndarray]) -> TSHRNet:
     return built
 
 
-def picture(*shape: int, seed: int = 3) -> np.ndarray:
+def smooth_image(*shape: int, seed: int = 3) -> np.ndarray:
     """Smooth, with black and white parts."""
     generator = torch.Generator().manual_seed(seed)
     small = torch.rand((*shape[:2], 9, 9), generator=generator) * 1.4 - 0.2
@@ -105,7 +105,7 @@ def test_size_and_names_are_the_published_ones():
 
 def test_it_is_the_network_of_the_paper():
     tensors = scrambled()
-    image = torch.from_numpy(picture(2, 3, 256, 512))
+    image = torch.from_numpy(smooth_image(2, 3, 256, 512))
     x = 2 * image - 1
     first, second = (reference(tensors, name, x) for name in ("UNet1", "UNet2"))
     diffuse = reference(tensors, "UNet3", torch.cat([first * second, x], 1))
@@ -121,7 +121,7 @@ def test_it_is_the_network_of_the_paper():
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_display_outputs_are_the_normalised_ones_clipped(variant):
-    image = torch.from_numpy(picture(1, 3, 256, 256))
+    image = torch.from_numpy(smooth_image(1, 3, 256, 256))
     with torch.no_grad():
         built = network(variant, scrambled())
         seen, raw = built(image), built.normalised(image)
@@ -131,7 +131,7 @@ def test_display_outputs_are_the_normalised_ones_clipped(variant):
 
 
 def test_stage_one_of_each_variant():
-    image = torch.from_numpy(picture(1, 3, 256, 256))
+    image = torch.from_numpy(smooth_image(1, 3, 256, 256))
     tensors = scrambled()
     with torch.no_grad():
         ours, mixed = (network(v, tensors).normalised(image) for v in ("physical", "mixed"))
@@ -153,7 +153,7 @@ def test_stage_one_of_each_variant():
 @pytest.mark.parametrize("size", [(1, 1), (200, 300), (256, 257)])
 def test_every_size_comes_back(size):
     built = network("physical", scrambled())
-    image = picture(1, 3, *size)
+    image = smooth_image(1, 3, *size)
     height, width = ((x + 255) // 256 * 256 for x in size)
     edge = ((0, 0), (0, 0), (0, height - size[0]), (0, width - size[1]))
     with torch.no_grad():
@@ -194,7 +194,7 @@ def test_the_encoded_residue_is_odd_and_its_slope_finite():
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_losses_reach_all_weights_even_for_a_black_picture(variant):
+def test_losses_reach_all_weights_even_for_a_black_image(variant):
     built = network(variant, scrambled()).train()
     outputs = built.normalised(torch.zeros(2, 3, 256, 256))
     sum(((x - 0.3) ** 2).mean() for x in outputs).backward()
@@ -224,7 +224,7 @@ def twins(variant: str, tensors: dict[str, np.ndarray]):
 def test_mindspore_gives_pytorch_s_outputs(variant):
     cell, run, ours = twins(variant, scrambled())
     mindspore = pytest.importorskip("mindspore")
-    image = picture(2, 3, 200, 300)
+    image = smooth_image(2, 3, 200, 300)
     with torch.no_grad():
         expected = ours(torch.from_numpy(image))
     eager = [x.asnumpy() for x in cell(mindspore.Tensor(image))]
@@ -235,7 +235,7 @@ def test_mindspore_gives_pytorch_s_outputs(variant):
 
 def test_mindspore_gives_pytorch_s_outputs_at_full_size():
     _, run, ours = twins("physical", scrambled(width=64))
-    image = picture(1, 3, 256, 256)
+    image = smooth_image(1, 3, 256, 256)
     with torch.no_grad():
         expected = ours(torch.from_numpy(image))
     for name, a, b in zip(OUTPUTS["physical"], run(image), expected, strict=True):
@@ -299,8 +299,8 @@ def true_gradient_is_zero(name: str) -> bool:
 
 
 def compare_steps(variant, tensors, batch, limit):
-    image = picture(batch, 3, 256, 256)
-    truths = [picture(batch, 3, 256, 256, seed=10 + k) for k in range(len(OUTPUTS[variant]))]
+    image = smooth_image(batch, 3, 256, 256)
+    truths = [smooth_image(batch, 3, 256, 256, seed=10 + k) for k in range(len(OUTPUTS[variant]))]
     loss, gradients, state = step_in_torch(variant, tensors, image, truths)
     other, others, after = step_in_mindspore(variant, tensors, image, truths)
     assert other == pytest.approx(loss, rel=1e-5)

@@ -1,4 +1,4 @@
-"""A renderer that needs no Blender, makes different pictures, and fails as it is told to.
+"""A renderer that needs no Blender, makes different images, and fails as it is told to.
 
 Worker processes import it by its name; STANDIN tells them what to do, e.g. ``crash=3,fail=5``.
 """

@@ -123,7 +123,7 @@ def test_archives_fetched_by_hand_are_unpacked_and_listed(tmp_path, source):
     assert [m.creator for m in found.meshes] == ["José", "José"]
     assert [m.licence for m in found.meshes] == ["CC0-1.0", "CC-BY-3.0"]
     assert all(m.path.is_file() for m in found.meshes)
-    # One of the two equal pictures; the label is no material.
+    # One of the two equal images; the label is no material.
     assert [t.name for t in found.textures] == ["BlendSwap-CC-0/chair/again"]
     assert "pmndrs/noon" in [h.name for h in found.hdris]
     assert [m.name for m in found.materials] == ["physicallybased/Gold"]

@@ -20,7 +20,7 @@ ENDS = ("i", "a", "s", "r", "d", "d_tc", "m")
 
 
 def dataset(folder: Path, count: int = 6, side: int = 320, first: int = 0) -> Path:
-    """Tuples of rough noise, in which I = A·S + R and every picture differs from its mirror."""
+    """Tuples of rough noise, in which I = A·S + R and every image differs from its mirror."""
     rng = np.random.default_rng(first)
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
@@ -152,7 +152,7 @@ def test_without_augmentation_squares_come_from_the_middle(tmp_path):
     assert {turn for _, turn in lefts} == {1, -1}
 
 
-def test_small_pictures_are_enlarged(tmp_path):
+def test_small_images_are_enlarged(tmp_path):
     given = settings(tmp_path, plain(tmp_path / "d", 90, side=20), recipe=ours())
     assert disk.batches(given)[0].image.shape == (4, 3, 32, 32)
 

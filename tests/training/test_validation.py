@@ -20,7 +20,7 @@ def untrained() -> validation.TrainingEngine:
     return engine(ThreeStage(FAST), UNSHINE, torch.device("cpu"))
 
 
-def test_the_set_is_fixed_and_has_both_kinds_of_pictures():
+def test_the_set_is_fixed_and_has_both_kinds_of_images():
     first = validation.tuples()
     validation.tuples.cache_clear()
     for a, b in zip(first, validation.tuples(), strict=True):
@@ -49,7 +49,7 @@ def test_a_folder_without_pairs_is_named(tmp_path: Path):
         validation.validate(untrained(), synthetic=0, real=tmp_path)
 
 
-def test_any_function_is_scored_by_its_pictures(tmp_path: Path):
+def test_any_function_is_scored_by_its_images(tmp_path: Path):
     rng = np.random.default_rng(0)
     truth = rng.integers(40, 200, (24, 32, 3)).astype(np.uint8)
     image = truth.copy()
@@ -59,9 +59,9 @@ def test_any_function_is_scored_by_its_pictures(tmp_path: Path):
     exact = np.moveaxis(truth[None] / np.float32(255), 3, 1)
     given = []
 
-    def half_way(picture):
-        given.append(picture)
-        return {"clean": (picture + exact) / 2, "diffuse": exact}
+    def half_way(shown):
+        given.append(shown)
+        return {"clean": (shown + exact) / 2, "diffuse": exact}
 
     half = validation.TrainingEngine(half_way, ("clean", "diffuse"), tshrnet, "cpu")
     scores, sheet = validation.validate(half, synthetic=0, real=tmp_path)

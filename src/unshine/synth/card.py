@@ -54,7 +54,7 @@ is in two splits, whatever the dataset: a hash of its name decides.
 
 ## Licence
 
-Of what is in the pictures: {licences}. `ATTRIBUTION.csv` names creator and \
+Of what is in the images: {licences}. `ATTRIBUTION.csv` names creator and \
 licence of everything used.
 
 ## Statistics
@@ -65,7 +65,7 @@ licence of everything used.
 """
 
 _FREE = """\
-Without pictures that show it, exposure is free: light is multiplied by `gain` (see \
+Without images that show it, exposure is free: light is multiplied by `gain` (see \
 `tuples.jsonl`), so that the shading fits into 8 bits.
 
 """
@@ -173,7 +173,7 @@ def _statistics(metadata: Metadata) -> list[str]:
     """Rows of the card's last table."""
     rows = []
     for key, words in (
-        ("object", "share of the picture that the objects cover"),
+        ("object", "share of the image that the objects cover"),
         ("highlight", "share of the objects with a visible highlight"),
         ("clipped", "share of the objects that is clipped"),
         ("brightness", "mean display value of the objects"),
@@ -214,7 +214,7 @@ def _plot(metadata: Metadata, path: Path) -> None:
             ("highlight", "highlight, share of object"),
             ("clipped", "clipped, share of object"),
             ("brightness", "brightness of object"),
-            ("object", "size of object, share of picture"),
+            ("object", "size of object, share of image"),
         ),
         strict=False,
     ):

@@ -1,6 +1,6 @@
 """An atlas of tileable grey patterns: what textures, bumps, gloss maps and reflections are made of.
 
-Every tile is made from a seed, without any picture: noise of many kinds, cells, stripes, checks,
+Every tile is made from a seed, without any image: noise of many kinds, cells, stripes, checks,
 spots, wood, marble, fabric, print and text.
 """
 

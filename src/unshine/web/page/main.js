@@ -274,9 +274,9 @@ async function showView() {
       return;
     }
   }
-  const picture = await bitmap(image.layers[view]);
+  const layer = await bitmap(image.layers[view]);
   if (shown !== image || image.settings.view !== view) return;
-  viewer.loadLayer(picture);
+  viewer.loadLayer(layer);
   viewer.set({ shown: 2 });
   showControls();
 }

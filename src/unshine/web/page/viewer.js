@@ -117,10 +117,10 @@ export class Viewer {
   /** Put an image up: its planes, as bitmaps, and the table of the highlight map. */
   load({ size, before, ungated, logits, alpha, table, tableSize, mask }) {
     this.size = size;
-    this.picture("before", before, true);
-    this.picture("ungated", ungated, true);
-    this.picture("logits", logits, false);
-    this.picture("alpha", alpha || null, false);
+    this.texture("before", before, true);
+    this.texture("ungated", ungated, true);
+    this.texture("logits", logits, false);
+    this.texture("alpha", alpha || null, false);
     this.transparent = Boolean(alpha);
     this.paint(mask);
     const gl = this.gl;
@@ -138,10 +138,10 @@ export class Viewer {
   }
 
   /** Put a layer up, to be shown as the image after. */
-  loadLayer(bitmap) { this.picture("layer", bitmap, true); }
+  loadLayer(bitmap) { this.texture("layer", bitmap, true); }
 
   /** Take the mask over as it is painted now. */
-  paint(canvas) { this.picture("mask", canvas, false); }
+  paint(canvas) { this.texture("mask", canvas, false); }
 
   bind(name) {
     const gl = this.gl;
@@ -150,7 +150,7 @@ export class Viewer {
     gl.bindTexture(gl.TEXTURE_2D, this.textures[name]);
   }
 
-  picture(name, source, small) {
+  texture(name, source, small) {
     const gl = this.gl;
     this.bind(name);
     if (source) gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, source);
