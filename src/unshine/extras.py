@@ -1,4 +1,4 @@
-"""What is said when an optional library is missing: always the same one sentence."""
+"""Optional libraries: imported, or missed in always the same one sentence."""
 
 import importlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""What every verb does about missing extras and mistakes that the user can mend."""
+"""Missing extras, and mistakes that the user can mend, in one line; for every verb."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What the kinds of files share that Pillow reads: pixels out of its images and into them."""
+"""What the formats share that Pillow reads: pixels out of its images and into them."""
 
 import io
 import struct

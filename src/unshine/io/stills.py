@@ -203,7 +203,7 @@ def encode(
 
 
 def lost(still: Still, format: Kind, bit_depth: int | None = None) -> tuple[str, ...]:
-    """Say in words what is not kept if an image is written anew as a certain kind of file.
+    """Say in words what is not kept if an image is written again as a certain kind of file.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def _made_true(still: Still) -> Still:
 
 
 def _encoded(still: Still, kind: Kind, quality: int | None, bit_depth: int | None) -> bytes:
-    """Write an image anew as a certain kind of file."""
+    """Write an image again as a certain kind of file."""
     format = KINDS.get(kind)
     if format is None or not format.depths:
         raise UnshineError(f"{format.title if format else kind} files are not written.")

@@ -308,7 +308,7 @@ class _Rewriting:
         if frame.format.name != self.format:
             frame = frame.reformat(format=self.format)
         frame.pts -= shift
-        frame.pict_type = 0  # the encoder decides anew which images stand by themselves
+        frame.pict_type = 0  # the encoder decides again which images stand by themselves
         return frame
 
     def _wanted(self, pts: int | None, time_base: Fraction) -> bool:

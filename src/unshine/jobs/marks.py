@@ -1,4 +1,4 @@
-"""What a user paints to say where highlights are and where nothing may change."""
+"""Painted masks: where highlights are, and where nothing may change."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What batches of scenes are computed with: random numbers, pixel positions, directions, a blur."""
+"""Building blocks of batched scenes: random numbers, pixel positions, directions, a blur."""
 
 import math
 

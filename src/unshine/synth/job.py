@@ -1,4 +1,4 @@
-"""What decides a path-traced dataset; what a worker is told, and what it answers."""
+"""The jobs of path tracing: a dataset's settings, a worker's job, a tuple's outcome."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

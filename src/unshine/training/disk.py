@@ -28,7 +28,7 @@ Stored = dict[str, Floats]
 
 @dataclass(frozen=True)
 class Target:
-    """What becomes of a tuple on disk."""
+    """How a recipe uses a tuple on disk: the layers it needs, and what it makes of them."""
 
     needs: tuple[str, ...]
     """Layers that it must have."""

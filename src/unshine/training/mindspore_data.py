@@ -74,7 +74,7 @@ class _IndexedBatches:
 
 
 class _DiskSource:
-    """Reads batches from disk; lights them anew with PyTorch where that is asked for."""
+    """Reads batches from disk; lights them again with PyTorch where that is asked for."""
 
     def __init__(self, settings: Settings) -> None:
         self.batches: Any

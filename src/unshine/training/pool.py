@@ -1,4 +1,4 @@
-"""Pools: procedural scenes rendered once, lit and photographed anew for each batch.
+"""Pools: procedural scenes rendered once, lit and photographed again for each batch.
 
 A pool is a folder of NumPy files ``scenes-<number>.npy``, each float16, (N, 10, H, W): albedo,
 diffuse and specular light (linear, unclipped), mask. Any number of them, of one height and width;
@@ -112,7 +112,7 @@ class Pool:
 
 
 def view(scene: NDArray[np.float16], size: int, rng: np.random.Generator) -> Floats:
-    """Look at a scene anew: crop a square anywhere, resize, mirror and turn it.
+    """Look at a scene again: crop a square anywhere, resize, mirror and turn it.
 
     Most views stay upright, as light comes from above; close ones are enlarged, as photographs of
     many pixels are soft, pixel by pixel.

@@ -1,4 +1,4 @@
-"""What every request must pass before it is looked at, and the headers that every answer carries.
+"""The checks that every request must pass, and the security headers that every answer carries.
 
 A server on one's own machine can be reached by every page that the browser shows. Pages of other
 sites are told apart by their `Origin`; a name of theirs that they point at this machine (DNS
