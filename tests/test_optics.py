@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unshine import layers, optics, tone
+from unshine import layers, optics
 
 rng = np.random.default_rng(0)
 
@@ -78,14 +78,6 @@ def test_highlight_map_ends_where_the_evaluation_begins():
 def test_the_largest_channel_is_the_maximum(axis):
     values = np.moveaxis(rng.random((3, 5, 6)), 0, axis)
     assert np.allclose(optics.largest_channel(values, axis), values.max(axis, keepdims=True))
-
-
-def test_names_that_moved_warn_and_work():
-    with pytest.warns(DeprecationWarning, match="tone.paper_correction"):
-        moved = optics.paper_tone_correction
-    assert moved is tone.paper_correction
-    with pytest.raises(AttributeError, match="nonsense"):
-        optics.nonsense  # noqa: B018
 
 
 @pytest.mark.parametrize("name", layers.NAMES)

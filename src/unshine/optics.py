@@ -8,7 +8,6 @@ Light is either *linear* (proportional to radiance, where sums are meaningful) o
 (gamma-encoded, what an 8-bit file stores divided by 255).
 """
 
-import warnings
 from typing import Any, Literal
 
 from unshine.layers import HIGHLIGHT_THRESHOLD, SPACE
@@ -174,25 +173,3 @@ def _take(array: Array, index: int, axis: int) -> Array:
 
 def _maximum(a: Array, b: Array) -> Array:
     return a + (b - a).clip(0, None)
-
-
-_MOVED = {
-    "fit_tone": "fit",
-    "apply_tone": "apply",
-    "tone_correction": "correction",
-    "paper_tone_correction": "paper_correction",
-    "paper_highlight_mask": "paper_highlight_mask",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MOVED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from unshine import tone
-
-    warnings.warn(
-        f"optics.{name} is tone.{_MOVED[name]} now, and goes with version 0.3.",
-        DeprecationWarning,
-        stacklevel=2,
-    )
-    return getattr(tone, _MOVED[name])

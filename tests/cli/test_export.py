@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from unshine.cli.export import export
-from unshine.engines import SHIPPED
+from unshine.networks import SHIPPED
 from unshine.networks.tshrnet import OUTPUTS, initial
 from unshine.networks.tshrnet.torch import TSHRNet, load
 from unshine.networks.weights import Weights, read_weights, write_weights

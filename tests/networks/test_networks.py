@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from unshine import networks
-from unshine.engines import SHIPPED
 from unshine.engines.onnx import OnnxEngine
-from unshine.networks import NETWORKS, tshrnet
+from unshine.networks import NETWORKS, SHIPPED, tshrnet
 from unshine.networks.export import write_onnx
 from unshine.networks.weights import Weights, read_weights, write_weights
 from unshine.remover import Remover

@@ -51,8 +51,8 @@ def export(
             param_hint="--out",
         )
     with needs("train"):
-        from unshine.engines import SHIPPED
         from unshine.errors import UnshineError
+        from unshine.networks import SHIPPED
         from unshine.networks import export as to
         from unshine.networks.weights import read_weights
 

@@ -7,18 +7,14 @@ Whatever the network, the outputs of an engine are in their layers' own spaces: 
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unshine import exposure, extras, optics
+from unshine import exposure, extras
 from unshine.errors import UnshineError
-from unshine.layers import SPACE
 from unshine.networks import Network
-
-SHIPPED = Path(__file__).parent.parent / "weights" / "fast.safetensors"
-"""The weights that come with the package; `onnx` reads them by way of the graph beside them."""
 
 Name = Literal["onnx", "torch", "mindspore"]
 ENGINES: tuple[Name, ...] = get_args(Name)
@@ -130,9 +126,3 @@ def ask(
         return engine(image, outputs)
     found = exposure.restore(engine.network, image, engine(image**power), power)
     return {name: found[name] for name in outputs or engine.names}
-
-
-def in_its_space(network: Network, name: str, output: Any) -> Any:
-    """Turn an output as the network gives it into the space that layers of its name have."""
-    stored_as_display = SPACE.get(name) == "linear" and name not in network.LINEAR
-    return optics.decode(output) if stored_as_display else output

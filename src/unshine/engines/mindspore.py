@@ -10,8 +10,8 @@ import mindspore
 import numpy as np
 from numpy.typing import NDArray
 
-from unshine.engines import SHIPPED, in_its_space
 from unshine.errors import UnshineError
+from unshine.networks import SHIPPED, in_its_space
 from unshine.networks.weights import read_weights
 
 

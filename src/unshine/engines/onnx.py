@@ -9,9 +9,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from unshine.engines import SHIPPED, in_its_space
 from unshine.errors import UnshineError
-from unshine.networks import NETWORKS
+from unshine.networks import NETWORKS, SHIPPED, in_its_space
 
 DEFAULT_WEIGHTS = SHIPPED.with_suffix(".onnx")
 

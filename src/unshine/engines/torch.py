@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unshine.engines import SHIPPED, in_its_space
 from unshine.errors import UnshineError
+from unshine.networks import SHIPPED, in_its_space
 from unshine.networks.weights import read_weights
 
 

@@ -5,12 +5,18 @@ A network is a package that knows itself: what `Network` lists stands in its ``_
 else in the project asks which network it has.
 """
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unshine import optics
+from unshine.layers import SPACE
 from unshine.networks import three_stage, tshrnet
+
+SHIPPED = Path(__file__).parent.parent / "weights" / "fast.safetensors"
+"""The weights that come with the package; `onnx` reads them by way of the graph beside them."""
 
 
 class Network(Protocol):
@@ -42,3 +48,9 @@ class Network(Protocol):
 
 
 NETWORKS: dict[str, Network] = {network.NAME: network for network in (three_stage, tshrnet)}
+
+
+def in_its_space(network: Network, name: str, output: Any) -> Any:
+    """Turn an output as the network gives it into the space that layers of its name have."""
+    stored_as_display = SPACE.get(name) == "linear" and name not in network.LINEAR
+    return optics.decode(output) if stored_as_display else output

@@ -14,11 +14,10 @@ from mindspore.communication import get_group_size, get_rank, init
 from numpy.typing import NDArray
 
 from unshine import extras
-from unshine.engines import in_its_space
 from unshine.engines.mindspore import use
 from unshine.errors import UnshineError
 from unshine.layers import Layers
-from unshine.networks import NETWORKS
+from unshine.networks import NETWORKS, in_its_space
 from unshine.networks.three_stage import mindspore as three_stage
 from unshine.networks.tshrnet import mindspore as tshrnet
 from unshine.networks.weights import Weights, read_weights, write_weights

@@ -9,10 +9,9 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from unshine.engines import in_its_space
 from unshine.errors import UnshineError
 from unshine.layers import Layers
-from unshine.networks import NETWORKS
+from unshine.networks import NETWORKS, in_its_space
 from unshine.networks.weights import load_weights, save_weights
 from unshine.pixels import Floats
 from unshine.training import checkpoints, loop, validation
