@@ -126,7 +126,7 @@ def add_light(display: Array, linear: Array) -> Array:
 
 
 def clip(linear: Array) -> Array:
-    """What a sensor does to light: nothing below 0, nothing above 1."""
+    """Clip light as a sensor does: nothing below 0, nothing above 1."""
     return linear.clip(0, 1)
 
 

@@ -1,4 +1,4 @@
-"""Who runs the network; `onnx` needs nothing beyond the base install.
+"""Engines run a network: ONNX Runtime (the base install), PyTorch, MindSpore.
 
 Whatever the network, the outputs of an engine are in their layers' own spaces: `shading` and
 `specular` linear, the other images display values (`unshine.layers.SPACE`).

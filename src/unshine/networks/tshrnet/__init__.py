@@ -169,7 +169,7 @@ def display(normalised: Any) -> Any:
 
 
 def stage_one(variant: str, image: Any, first: Any, second: Any) -> tuple[Any, Any]:
-    """What needs no network: coarse diffuse image and residue.
+    """Compute the coarse diffuse image and the residue from the first two networks' outputs.
 
     Parameters
     ----------
