@@ -14,7 +14,7 @@ HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "mindspore", "bpy", "onnx", "sc
 
 
 FLOORS = (
-    ("errors", "extras", "files", "layers", "metrics", "optics", "pixels", "tone"),
+    ("errors", "exposure", "extras", "files", "layers", "metrics", "optics", "pixels", "tone"),
     ("classical", "io", "networks", "steady", "upsampling"),
     ("data", "engines", "synth"),
     ("remover",),
