@@ -14,6 +14,9 @@ from unshine.synth.batch import BatchRandom, blur
 from unshine.synth.procedural import Scene
 from unshine.synth.veil import WINDOW, prominent, split
 
+LARGEST_SHARE = 0.1
+"""Of the image that highlights cover at most; in photographs they cover 1 to 5 %."""
+
 
 class Tuples(NamedTuple):
     """A batch of training tuples; display values unless said otherwise.
@@ -46,6 +49,7 @@ def develop(
     metered: bool = True,
     whole: bool = False,
     window: float = WINDOW,
+    share: float = LARGEST_SHARE,
 ) -> Tuples:
     """Photograph a batch of scenes.
 
@@ -64,6 +68,8 @@ def develop(
         Whether all of R is the highlight, as in SSHR, and not only what stands out of it.
     window : float
         What of R is wider than this share of the image in both directions is a veil, part of D.
+    share : float
+        Of the image that highlights cover at most.
     """
     rng = BatchRandom(scene.albedo.shape[0], generator)
     if spoil:
@@ -75,7 +81,7 @@ def develop(
     else:
         specular, veil = split(specular, window)
         diffuse = diffuse + veil
-        specular = specular * _strength(rng, diffuse, specular)
+        specular = specular * _strength(rng, diffuse, specular, share)
     # Glare: a bright highlight lights up the lens around it.
     glare = rng.bernoulli(0.3) * rng.log_uniform(0.005, 0.06)
     specular = specular + glare * blur(specular.clip(0, 8), max(2, specular.shape[-1] // 24))
@@ -130,11 +136,7 @@ def _recoloured(rng: BatchRandom, scene: Scene) -> Scene:
     )
 
 
-LARGEST_SHARE = 0.1
-"""Of the image that highlights cover at most; in photographs they cover 1 to 5 %."""
-
-
-def _strength(rng: BatchRandom, diffuse: Tensor, specular: Tensor) -> Tensor:
+def _strength(rng: BatchRandom, diffuse: Tensor, specular: Tensor, largest: float) -> Tensor:
     """Gain that makes highlights anything from a faint gleam to hard clipping, and not too many."""
     light, shine = (x[..., ::2, ::2].amax(1, keepdim=True) for x in (diffuse, specular))
     peak = torch.quantile(shine.flatten(1), 0.998, dim=1).view(-1, 1, 1, 1)
@@ -147,8 +149,8 @@ def _strength(rng: BatchRandom, diffuse: Tensor, specular: Tensor) -> Tensor:
         share = (
             (seen > 0.04 + 0.1 * seen.amax((2, 3), keepdim=True)).float().mean((2, 3), keepdim=True)
         )
-        gain = torch.where(share > LARGEST_SHARE, gain * 0.45, gain)
-    return torch.where(share > LARGEST_SHARE, gain * 0, gain)
+        gain = torch.where(share > largest, gain * 0.45, gain)
+    return torch.where(share > largest, gain * 0, gain)
 
 
 def _exposure(rng: BatchRandom, scene: Scene) -> Tensor:

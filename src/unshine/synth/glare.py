@@ -18,7 +18,7 @@ def draw(rng: BatchRandom, size: int, count: int = 4) -> Tensor:
     """Draw fields of glare.
 
     Each has up to `count` shapes: ellipses, rounded rectangles (windows, often with bars), tubes
-    and streaks, from hard-edged to soft, whole or broken up into glints.
+    and streaks, from hard-edged to soft; some have a band across all of it.
 
     Parameters
     ----------
@@ -62,7 +62,17 @@ def draw(rng: BatchRandom, size: int, count: int = 4) -> Tensor:
         bar = torch.sigmoid((torch.cos(2 * math.pi * u / period).abs() - 0.25) * 12)
         shape = shape * (1 - bars * (1 - bar))
         field = torch.maximum(field, shape * present * rng.log_uniform(0.3, 1))
-    return field
+    return torch.maximum(field, _band(rng, x, y) * rng.bernoulli(0.3))
+
+
+def _band(rng: BatchRandom, x: Tensor, y: Tensor) -> Tensor:
+    """A window or a tube in a card, a page or a screen: a band from edge to edge, fading along."""
+    angle, shift = rng.angle(), rng.uniform(-0.7, 0.7)
+    along = x * torch.cos(angle) + y * torch.sin(angle)
+    across = (y * torch.cos(angle) - x * torch.sin(angle) - shift).abs()
+    width, soft = rng.log_uniform(0.05, 0.35), rng.log_uniform(0.03, 0.8)
+    fade = torch.sigmoid((along - rng.uniform(-1.2, 0.6)) * rng.log_uniform(1, 12))
+    return torch.sigmoid((width - across) / (0.25 * soft * width)) * fade
 
 
 def broken(rng: BatchRandom, field: Tensor, relief: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ SHINY = (
 """Words in the names of photographs (of the Grocery Store Dataset) of shiny things."""
 
 
-WINDOW = 0.4
-"""Share of the image up to which drawn glare is a highlight, and no veil: its edges show."""
+WINDOW, SHARE = 0.4, 0.25
+"""How wide drawn glare may be, and how much of the image it may cover: its edges show."""
 
 
 class PhotographStream(IterableDataset[Any]):
@@ -132,7 +132,7 @@ def _developed(
     with torch.no_grad():
         shiny = (random.uniform(0, 1) < torch.tensor(chances).view(-1, 1, 1, 1)).float()
         scene = light_up(random, image, library, relief, shiny)
-        return camera.develop(scene, generator, metered=False, window=WINDOW)
+        return camera.develop(scene, generator, metered=False, window=WINDOW, share=SHARE)
 
 
 def files(folder: Path) -> list[Path]:
