@@ -23,9 +23,9 @@ Read = Callable[[int], Layers[Floats]]
 def stream(settings: Settings, first: int = 0, stride: int = 1) -> Iterator[Layers[Floats]]:
     """Make the batches of a run, from number `first` on, each `stride`-th."""
     sources: list[Read] = []
-    if settings.of_kind("procedural") or settings.of_kind("photos"):
+    if settings.of_kind("procedural", "stay", "photos"):
         sources.append(_EndlessSource(settings))
-    if settings.of_kind("tuples") or settings.of_kind("pool"):
+    if settings.of_kind("tuples", "pool"):
         sources.append(_DiskSource(settings))
     return _mixed([_pipeline(settings, source, first, stride) for source in sources], settings)
 

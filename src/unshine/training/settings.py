@@ -121,9 +121,9 @@ class Settings:
             for (kind, path), share in zip(found, self.share or even, strict=False)
         )
 
-    def of_kind(self, kind: str) -> tuple[Source, ...]:
-        """Return the sources of a kind."""
-        return tuple(source for source in self.sources if source.kind == kind)
+    def of_kind(self, *kinds: str) -> tuple[Source, ...]:
+        """Return the sources of some kinds."""
+        return tuple(source for source in self.sources if source.kind in kinds)
 
     @property
     def readers(self) -> int:

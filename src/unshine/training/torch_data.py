@@ -45,7 +45,7 @@ def stream(
         # On a GPU, scenes are rendered in this process.
         on_gpu = isinstance(dataset, ProceduralStream) and device.type == "cuda"
         parts.append(iter(dataset if on_gpu else _loader(dataset, 1, device)))
-    if settings.of_kind("tuples") or settings.of_kind("pool"):
+    if settings.of_kind("tuples", "pool"):
         numbers = range(step * world + rank, FOREVER, world)
         parts.append(iter(_loader(IndexedBatches(settings), settings.readers, device, numbers)))
     return _mixed(parts, device)
