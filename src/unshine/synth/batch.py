@@ -5,6 +5,13 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import get_worker_info
+
+
+def worker_seed(seed: int) -> int:
+    """Return the seed of this worker of a DataLoader: no two workers, nor two seeds, share one."""
+    worker = get_worker_info()
+    return seed * 1000 + (worker.id if worker else 0)
 
 
 class BatchRandom:

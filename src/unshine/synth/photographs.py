@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
 from unshine import optics
 from unshine.errors import UnshineError
 from unshine.synth import camera, glare, patterns, stay
-from unshine.synth.batch import BatchRandom
+from unshine.synth.batch import BatchRandom, worker_seed
 from unshine.synth.camera import Tuples
 from unshine.synth.procedural import Scene
 
@@ -105,13 +105,8 @@ class StayStream(IterableDataset[Any]):
 
 
 def _randomness(seed: int) -> tuple[np.random.Generator, torch.Generator, Tensor]:
-    worker = get_worker_info()
-    number = seed * 1000 + (worker.id if worker else 0)
-    return (
-        np.random.default_rng(number),
-        torch.Generator().manual_seed(number),
-        patterns.atlas(8),
-    )
+    own = worker_seed(seed)
+    return np.random.default_rng(own), torch.Generator().manual_seed(own), patterns.atlas(8)
 
 
 def _developed(

@@ -7,12 +7,13 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from unshine import optics
 from unshine.errors import UnshineError
 from unshine.layers import Layers
 from unshine.synth import camera, patterns
+from unshine.synth.batch import worker_seed
 from unshine.synth.procedural import Scene, Studio
 from unshine.training import disk
 from unshine.training.pool import Pool
@@ -212,9 +213,7 @@ class ProceduralStream(IterableDataset[Truth]):
         self.device, self.reuse, self.as_stored = device, reuse, as_stored
 
     def __iter__(self) -> Iterator[Truth]:
-        worker = get_worker_info()
-        generator = torch.Generator(self.device)
-        generator.manual_seed(self.seed * 1000 + (worker.id if worker else 0))
+        generator = torch.Generator(self.device).manual_seed(worker_seed(self.seed))
         studio = Studio(self.size, patterns.atlas(ATLAS_ROWS).to(self.device))
         fresh, kept = max(1, self.batch // self.reuse), 8 * self.batch
         recent: Scene | None = None
