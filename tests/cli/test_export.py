@@ -98,7 +98,7 @@ def test_mindir_runs_in_mindspore(tmp_path, tshrnet, which):
 def test_wrong_usage(tmp_path, tshrnet):
     run(tshrnet, "-o", tmp_path / "a.foo", code=2)
     run(tshrnet, "-o", tmp_path / "a", "--format", "gif", code=2)
-    assert "choose one of" in run(tshrnet, "-o", tmp_path / "a.pth", "--variant", "x", code=1)
+    assert "published" in run(tshrnet, "-o", tmp_path / "a.pth", "--variant", "x", code=2)
     assert "Only TSHRNet" in run("-o", tmp_path / "a", "--format", "pth", code=1)
     assert "no weights file" in run(tmp_path / "no", "-o", tmp_path / "a.pth", code=1)
     assert not [*tmp_path.iterdir()]

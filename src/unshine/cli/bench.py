@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from unshine.cli import options
 from unshine.cli.extras import needs
+from unshine.cli.progress import bar
 from unshine.errors import UnshineError
 
 if TYPE_CHECKING:
@@ -50,10 +52,6 @@ Weights = Annotated[
         " rows to the table."
     ),
 ]
-Variant = Annotated[
-    Literal["published", "physical", "mixed"] | None,
-    typer.Option(help="Which TSHRNet the weights are for, where they do not say."),
-]
 Onnx = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=FILE", help="Somebody's network, 1×3×H×W in and out."),
@@ -88,7 +86,7 @@ def bench(
     protocol: ProtocolName = None,
     truth: Truth = None,
     weights: Weights = None,
-    variant: Variant = None,
+    variant: options.Variant = None,
     onnx: Onnx = None,
     symmetric: Symmetric = None,
     predictions: Predictions = None,
@@ -111,6 +109,7 @@ def bench(
     with needs("bench"):
         from unshine.bench import methods as method_rows
         from unshine.bench import protocols, report, run
+        from unshine.engines.onnx import available_cpus
 
         try:
             chosen, entries = protocols.find(data, protocol, truth)
@@ -121,9 +120,8 @@ def bench(
         except UnshineError as error:
             words = str(error).replace("another folder", "another --out")
             raise typer.BadParameter(words.replace("overwrite=True", "--overwrite")) from None
-        summary = _score(
-            chosen, entries, rows, missing, out, jobs or _processors(), images, on_error == "skip"
-        )
+        jobs, skip = jobs or available_cpus(), on_error == "skip"
+        summary = _score(chosen, entries, rows, missing, out, jobs, images, skip)
     typer.echo((out / report.TABLE).read_text())
     written = (run.RESULTS, report.TABLE, report.TABLE_CSV, report.REPORT)
     typer.echo(f"Written: {', '.join(str(out / name) for name in written)}")
@@ -148,7 +146,7 @@ def _score(
 
     # The input first: what cannot be read is known before hours of work.
     reading = run.score(protocol, entries, methods[:1], out, jobs, images)
-    rows = list(_progress(reading, len(entries), "Reading"))
+    rows = _with_progress(reading, len(entries), "Reading")
     broken = {row.image: row.error for row in rows if row.error}
     for image, reason in broken.items():
         _complain(f"{image}: {reason}")
@@ -161,7 +159,7 @@ def _score(
         raise UnshineError("Not one image can be scored.")
     entries = [entry for entry in entries if entry.name not in broken]
     scoring = run.score(protocol, entries, methods, out, jobs, images)
-    rows = list(_progress(scoring, len(methods) * len(entries), "Scoring"))
+    rows = _with_progress(scoring, len(methods) * len(entries), "Scoring")
     summary = tables.summarise(protocol, rows, methods, missing, broken, skip)
     report.write(out, summary, rows, shlex.join(["unshine", *sys.argv[1:]]))
     return summary
@@ -174,21 +172,11 @@ def _named(text: str, option: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def _processors() -> int:
-    from unshine.engines.onnx import available_cpus
-
-    return available_cpus()
-
-
 def _complain(sentence: str) -> None:
     sys.stderr.write(f"unshine: {sentence}\n")
 
 
-def _progress(rows: Iterable["Row"], total: int, title: str) -> Iterable["Row"]:
-    """Show a bar on a terminal."""
-    if not sys.stderr.isatty():
-        return rows
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(rows, title, total, console=Console(stderr=True))
+def _with_progress(rows: Iterable["Row"], total: int, title: str) -> list["Row"]:
+    """Collect rows, under a bar on a terminal."""
+    with bar("images") as progress:
+        return list(progress.track(rows, total, description=title))

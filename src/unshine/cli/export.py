@@ -1,10 +1,11 @@
 """`unshine export`: weights in the form that another program takes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from unshine.cli import options
 from unshine.cli.extras import needs
 
 if TYPE_CHECKING:
@@ -28,22 +29,17 @@ def export(
         ),
     ] = None,
     form: Annotated[
-        str | None,
-        typer.Option("--format", help="pth or ckpt: OUT is a folder for TSHRNet's four files."),
+        Literal["pth", "ckpt"] | None,
+        typer.Option("--format", help="OUT is a folder for TSHRNet's four files."),
     ] = None,
-    variant: Annotated[
-        str | None,
-        typer.Option(help="How TSHRNet was trained: published, physical or mixed (SHIQ, PSD)."),
-    ] = None,
+    variant: options.Variant = None,
     size: Annotated[
         int, typer.Option(min=1, help="Height and width of the images that a MindIR takes.")
     ] = 256,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Convert weights: safetensors, ONNX, MindIR, the published TSHRNet files."""
     ending = target.suffix.removeprefix(".")
-    if form not in (None, "pth", "ckpt"):
-        raise typer.BadParameter("choose pth or ckpt.", param_hint="--format")
     if form is None and ending not in ENDINGS:
         raise typer.BadParameter(
             f"{target} must end in {', '.join('.' + x for x in ENDINGS)}, or --format must be"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from unshine.cli import options
+from unshine.cli.progress import bar
 from unshine.errors import UnshineError
 from unshine.io.kinds import FORMATS, KINDS, READABLE, Kind, Written, detect, ending_of
 
@@ -348,15 +349,10 @@ def _outcomes(
 
 def _with_progress(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
     """Show a bar with rate and time left, on a terminal, when there is more than one image."""
-    if count < 2 or not sys.stderr.isatty():
+    if count < 2:
         yield from outcomes
         return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from unshine.cli.progress import columns
-
-    with Progress(*columns("images"), console=Console(stderr=True)) as progress:
+    with bar("images") as progress:
         yield from progress.track(outcomes, count, description="Removing highlights")
 
 

@@ -6,18 +6,15 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from unshine.cli.extras import needs
+from unshine.cli.progress import bar
 from unshine.synth.assets import Licence
 from unshine.synth.job import ImageFormat, RenderSettings, Sources, TupleOutcome
 from unshine.synth.splits import WantedSplit
-
-if TYPE_CHECKING:
-    from rich.progress import Task
-    from rich.text import Text
 
 ALL = RenderSettings.layers
 
@@ -159,35 +156,8 @@ def _refuse(context: typer.Context, known: set[str]) -> None:
 
 def _watch(outcomes: Iterable[TupleOutcome], before: int, count: int) -> Iterator[TupleOutcome]:
     """Name failures, and show a bar with rate and time left on a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: "Task") -> "Text":
-            speed = task.finished_speed or task.speed
-            return Text(f"{speed * 3600:.0f}/h" if speed else "")
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("Rendering"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(),
-    )
-    # Ten minutes: tuples take very different times.
-    with Progress(
-        *columns, console=console, disable=not console.is_terminal, speed_estimate_period=600
-    ) as progress:
-        task = progress.add_task("", total=count, completed=before)
+    with bar("tuples", per_hour=True) as progress:
+        task = progress.add_task("Rendering", total=count, completed=before)
         for outcome in outcomes:
             if outcome.error and not outcome.stop:
                 sys.stderr.write(f"unshine: tuple {outcome.number}: {outcome.error}\n")

@@ -1,9 +1,10 @@
 """`unshine serve`: the web page and the HTTP API."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from unshine.cli import options
 from unshine.cli.extras import needs
 
 
@@ -34,12 +35,8 @@ def serve(
             metavar="ADDRESS", help="Do the work on a Ray cluster; `local` starts one here."
         ),
     ] = None,
-    engine: Annotated[
-        Literal["onnx", "torch", "mindspore"], typer.Option(help="Who runs the network.")
-    ] = "onnx",
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps", "ascend"], typer.Option(help="Where it runs.")
-    ] = "auto",
+    engine: options.Engine = "onnx",
+    device: options.Device = "auto",
 ) -> None:
     """Serve the web page and the HTTP API.
 

@@ -1,15 +1,13 @@
 """`unshine video`: a film in, the same film without highlights out."""
 
 import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unshine.cli import options
+from unshine.cli.progress import bar
 from unshine.errors import UnshineError
 
 
@@ -49,7 +47,8 @@ def video(
     try:
         extras.load("av", "video")  # before the network is loaded
         remover = Remover(engine, device, weights, variant=variant, threads=1)
-        with _progress() as show:
+        with bar("images") as progress:
+            task = progress.add_task("Removing highlights", total=None)
             lost = film.remove(
                 source,
                 out,
@@ -60,7 +59,9 @@ def video(
                 rate_factor=rate_factor,
                 overwrite=overwrite,
                 threads=jobs or min(available_cpus(), options.MOST_JOBS),
-                progress=show,
+                progress=lambda done, images: progress.update(
+                    task, completed=done, total=max(done, images) or None
+                ),
             )
     except UnshineError as error:
         sentence = str(error).replace("overwrite=True", "--overwrite")
@@ -71,23 +72,3 @@ def video(
         raise typer.Exit(130) from None
     if lost:
         typer.echo(f"unshine: {source}: not kept: {', '.join(lost)}.", err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar with rate and time left, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, images: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from unshine.cli.progress import columns
-
-    with Progress(*columns("images"), console=Console(stderr=True)) as progress:
-        task = progress.add_task("Removing highlights", total=None)
-
-        def show(done: int, images: int) -> None:
-            progress.update(task, completed=done, total=max(done, images) or None)
-
-        yield show
