@@ -87,6 +87,11 @@ def displayed(name: str, layer: Array) -> Array:
     return encode(layer) if SPACE[name] == "linear" else layer
 
 
+def linearised(name: str, layer: Array) -> Array:
+    """Turn a layer as it is in memory into linear light; maps stay as they are."""
+    return decode(layer) if SPACE[name] == "display" else layer
+
+
 def compose(albedo: Array, shading: Array, specular: Array) -> Array:
     """Image formation I = A·S + R, all in linear light, not yet clipped (TSHRNet, equation 1).
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,10 @@ class Row:
     """By `metrics.COLUMNS`."""
 
 
-PLAIN_COLUMNS = [field.name for field in fields(Row) if field.name != "scores"]
+PLAIN_COLUMNS: dict[str, Any] = {
+    field.name: field.type for field in fields(Row) if field.name != "scores"
+}
+"""Name and type of each."""
 HEADER = [*PLAIN_COLUMNS, *metrics.COLUMNS]
 
 
@@ -291,11 +294,9 @@ def _save_thumbnail(result: Floats, linear: bool, path: Path) -> None:
 
 
 def _cells(row: Row) -> list[str]:
-    values = {name: value for name, value in asdict(row).items() if name != "scores"}
-    return [
-        f"{value:.6g}" if isinstance(value, float) else str(value)
-        for value in (*values.values(), *(row.scores[column] for column in metrics.COLUMNS))
-    ]
+    plain = (getattr(row, name) for name in PLAIN_COLUMNS)
+    values = (*plain, *(row.scores[column] for column in metrics.COLUMNS))
+    return [f"{value:.6g}" if isinstance(value, float) else str(value) for value in values]
 
 
 def _write_rows(path: Path, rows: dict[tuple[str, str], Row]) -> None:
@@ -314,21 +315,9 @@ def _read_rows(path: Path) -> list[Row]:
     with path.open(newline="") as file:
         for cells in csv.DictReader(file):
             try:
-                rows.append(
-                    Row(
-                        cells["image"],
-                        cells["method"],
-                        cells["version"],
-                        cells["error"],
-                        float(cells["seconds"]),
-                        int(cells["height"]),
-                        int(cells["width"]),
-                        float(cells["highlight_area"]),
-                        float(cells["highlight_strength"]),
-                        float(cells["change"]),
-                        {column: float(cells[column]) for column in metrics.COLUMNS},
-                    )
-                )
+                plain = {name: read(cells[name]) for name, read in PLAIN_COLUMNS.items()}
+                scores = {column: float(cells[column]) for column in metrics.COLUMNS}
+                rows.append(Row(**plain, scores=scores))
             except (KeyError, TypeError, ValueError):
                 continue
     return rows

@@ -12,11 +12,12 @@ from pathlib import Path
 from unshine.data import item
 from unshine.data.item import ENDINGS, Entry, Example, Split
 from unshine.errors import UnshineError
+from unshine.layers import SUFFIX
 
-SEVEN = ("image", "albedo", "shading", "specular", "diffuse", "tone_corrected", "mask")
+SUFFIXES = {name.replace("clean", "tone_corrected"): suffix for name, suffix in SUFFIX.items()}
+SEVEN = tuple(SUFFIXES)
 FOUR = ("image", "specular", "diffuse", "tone_corrected")
 PACK = ("albedo", "shading", "specular")
-SUFFIXES = dict(zip(SEVEN, ("i", "a", "s", "r", "d", "d_tc", "m"), strict=True))
 _NAME = re.compile(rf"(.+)_({'|'.join(SUFFIXES.values())})\.\w+")
 
 

@@ -24,6 +24,8 @@ class Format(NamedTuple):
     title: str
     endings: tuple[str, ...]
     """Of file names; the usual one first."""
+    media_type: str = ""
+    """Its name on the web."""
     depths: tuple[int, ...] = ()
     """Bits of a value that it is written with; 32 are floats. None if it is only read."""
     keeps: frozenset[str] = frozenset()
@@ -36,7 +38,7 @@ class Format(NamedTuple):
 
 KINDS: dict[Kind, Format] = {
     "jpeg": Format(
-        "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), (8,),
+        "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "image/jpeg", (8,),
         frozenset({
             "EXIF", "XMP", "IPTC", "comment", "colour profile", "resolution",
             "further JPEG segments", "Photoshop's resources",
@@ -44,30 +46,36 @@ KINDS: dict[Kind, Format] = {
         transparent=False,
     ),
     "png": Format(
-        "PNG", (".png",), (8, 16),
+        "PNG", (".png",), "image/png", (8, 16),
         frozenset({
             "EXIF", "XMP", "comment", "PNG text", "colour profile", "resolution",
             "HDR mastering data",
         }),
         hdr=True,
     ),
-    "webp": Format("WebP", (".webp",), (8,), frozenset({"EXIF", "XMP", "colour profile"})),
-    "bmp": Format("BMP", (".bmp",), (8,), frozenset({"resolution"}), transparent=False),
+    "webp": Format(
+        "WebP", (".webp",), "image/webp", (8,), frozenset({"EXIF", "XMP", "colour profile"}),
+    ),
+    "bmp": Format(
+        "BMP", (".bmp",), "image/bmp", (8,), frozenset({"resolution"}), transparent=False,
+    ),
     "tiff": Format(
-        "TIFF", (".tif", ".tiff"), (8, 16, 32),
+        "TIFF", (".tif", ".tiff"), "image/tiff", (8, 16, 32),
         frozenset({
             "EXIF", "XMP", "IPTC", "colour profile", "resolution", "Photoshop's resources",
         }),
     ),
     "heic": Format(
-        "HEIC", (".heic", ".heif", ".hif"), (8, 10, 12),
+        "HEIC", (".heic", ".heif", ".hif"), "image/heic", (8, 10, 12),
         frozenset({"EXIF", "XMP", "colour profile"}), hdr=True,
     ),
     "avif": Format(
-        "AVIF", (".avif",), (8, 10, 12),
+        "AVIF", (".avif",), "image/avif", (8, 10, 12),
         frozenset({"EXIF", "XMP", "colour profile"}), hdr=True,
     ),
-    "exr": Format("OpenEXR", (".exr",), (16, 32), frozenset({"OpenEXR attributes"})),
+    "exr": Format(
+        "OpenEXR", (".exr",), "image/x-exr", (16, 32), frozenset({"OpenEXR attributes"}),
+    ),
     "raw": Format("camera RAW", (
         ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc",
         ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unshine import extras, files, layers, optics, pixels
+from unshine import extras, files, optics, pixels
 from unshine.errors import UnshineError
 from unshine.io import layered, stills
 from unshine.io.model import upright
@@ -204,8 +204,8 @@ class Worker:
         found = {}
         for name in ("albedo", "shading", "diffuse", "specular"):
             with suppress(UnshineError):  # not every network tells albedo and shading apart
-                found[name] = _linear(name, analysis.layer(name))
-        found["clean"] = _linear("clean", pixels.to_display(pixels.rgb(clean)))
+                found[name] = optics.linearised(name, analysis.layer(name))
+        found["clean"] = optics.linearised("clean", pixels.to_display(pixels.rgb(clean)))
         found["highlight"] = analysis.highlight(self.settings.sensitivity, mask)
         make_folder(path.parent)
         overwrite = self.settings.existing == "overwrite"
@@ -254,11 +254,6 @@ class _Classical:
 def worker_of(settings: Settings) -> Worker:
     """Return this process's worker for some settings, made with the first job that needs it."""
     return Worker(settings)
-
-
-def _linear(name: str, layer: Floats) -> Floats:
-    """Turn a layer as it is in memory into linear light."""
-    return layer if layers.SPACE[name] == "linear" else optics.decode(layer)
 
 
 def _content(path: Path) -> Path | bytes:

@@ -14,6 +14,7 @@ from mindspore.communication import get_group_size, get_rank, init
 from numpy.typing import NDArray
 
 from unshine import extras
+from unshine.data import readers
 from unshine.engines.mindspore import use
 from unshine.errors import UnshineError
 from unshine.layers import Layers
@@ -38,7 +39,7 @@ def train(settings: Settings) -> Path:
         raise extras.missing("torch", "train")
     use_device(settings)
     if settings.validate_on:
-        validation.check(settings.validate_on)
+        readers.find(settings.validate_on)  # or say that there is nothing
     rank, world = 0, 1
     # msrun says through the environment that there are several processes.
     if "MS_WORKER_NUM" in os.environ:

@@ -9,6 +9,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from unshine.data import readers
 from unshine.errors import UnshineError
 from unshine.layers import Layers
 from unshine.networks import NETWORKS, in_its_space
@@ -39,7 +40,7 @@ def train(settings: Settings) -> Path:
         fabric = make_fabric(settings)
         fabric.seed_everything(settings.seed, verbose=False)
         if settings.validate_on:
-            validation.check(settings.validate_on)
+            readers.find(settings.validate_on)  # or say that there is nothing
         run = Run(settings, fabric)
         batches = stream(settings, fabric.device, run.step, fabric.global_rank, fabric.world_size)
         try:

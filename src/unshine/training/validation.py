@@ -15,8 +15,7 @@ from PIL import Image
 
 from unshine import optics, tone
 from unshine.data import readers
-from unshine.data.item import Entry, resize_image
-from unshine.data.readers import Reader
+from unshine.data.item import resize_image
 from unshine.engines import ask
 from unshine.layers import Layers
 from unshine.metrics import change, highlight_region, psnr
@@ -117,11 +116,6 @@ def validate(
     return scores, _sheet(shown)
 
 
-def check(folder: Path) -> tuple[Reader, list[Entry]]:
-    """Find the images of a folder to validate on, or say that there are none."""
-    return readers.find(folder)
-
-
 def _synthetic(engine: TrainingEngine, count: int) -> list[Scored]:
     truth = tuples()
     names = [name for name in SHOWN if name in engine.names]
@@ -145,7 +139,7 @@ def _colours_last(batches: list[Floats]) -> Floats:
 
 
 def _folder(engine: TrainingEngine, folder: Path, stored_tone: bool) -> Iterator[Scored]:
-    reader, entries = check(folder)
+    reader, entries = readers.find(folder)
     names = [name for name in SHOWN if name in engine.names]
     for k in np.unique(np.linspace(0, len(entries) - 1, MOST).round().astype(int)):
         example = reader.read(entries[k])

@@ -19,27 +19,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from unshine import layers as words
 from unshine import optics, pixels
 from unshine.errors import TooManyPixels, UnshineError
 from unshine.io import layered, light, stills
-from unshine.io.kinds import KINDS
+from unshine.io.kinds import KINDS, Kind, Written
 from unshine.io.stills import Still
 from unshine.remover import LAYERS, Analysis, Remover
 from unshine.web.jobs import Steps
 from unshine.web.problems import Problem
 
-Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "heic", "avif", "exr"]
-MEDIA_TYPES: dict[Format, str] = {
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-    "tiff": "image/tiff",
-    "bmp": "image/bmp",
-    "heic": "image/heic",
-    "avif": "image/avif",
-    "exr": "image/x-exr",
+MEDIA_TYPES: dict[Kind, str] = {
+    kind: format.media_type for kind, format in KINDS.items() if format.media_type
 }
+"""Of the kinds of files that are written."""
 
 LOGIT = 12.0
 """The preview's logits are stored in 8 bits, from minus to plus this."""
@@ -65,7 +57,7 @@ class RemoveParameters(Parameters):
         1.0, ge=0, le=1, description="How much of the correction to apply, blended in linear light."
     )
     sensitivity: float = _SENSITIVITY
-    format: Format | None = Field(None, description="The answer's format; the image's own if not.")
+    format: Written | None = Field(None, description="The answer's format; the image's own if not.")
     quality: int | None = Field(None, ge=1, le=100, description="For JPEG and WebP.")
 
 
@@ -175,7 +167,7 @@ class Worker:
         still, analysis = self._analysed(steps, file)
         if parameters.format == "exr":
             with steps("layers"):
-                linear = {name: _linear(name, analysis.layer(name)) for name in names}
+                linear = {name: optics.linearised(name, analysis.layer(name)) for name in names}
             with steps("encode"), tempfile.TemporaryDirectory(prefix="unshine-") as folder:
                 path = Path(folder) / "layers.exr"
                 layered.write(linear, path, profile=still.profile())
@@ -309,10 +301,6 @@ def _to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _eight_bits(name: str, layer: NDArray[np.float32]) -> NDArray[np.uint8]:
     return _to_uint8(optics.displayed(name, layer))
-
-
-def _linear(name: str, layer: NDArray[np.float32]) -> NDArray[np.float32]:
-    return optics.decode(layer) if words.SPACE[name] == "display" else layer
 
 
 def _png(values: NDArray[np.uint8], profile: bytes | None) -> tuple[str, bytes]:
