@@ -1,4 +1,7 @@
-"""The blocks of code in docs/python.md: each runs as a program, and prints what stands under it."""
+"""What the docs say is so: code prints what stands under it, and the architecture names each file.
+
+The blocks of code in docs/python.md run as programs.
+"""
 
 import ast
 import re
@@ -49,3 +52,24 @@ def test_every_block_of_the_page_is_found():
     page = (ROOT / "docs" / "python.md").read_text()
     assert len(list(blocks())) == page.count("```python")
     assert page.count("```text") == sum(1 for block in blocks() if block.values[1])
+
+
+def test_the_architecture_names_every_file():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    table = page[page.index("## The floors") : page.index("## Walks")]
+    rows = {row.split("|")[1].strip(): row for row in table.splitlines() if row.startswith("| `")}
+    house = ROOT / "src" / "unshine"
+    missing = []
+    for path in sorted(house.rglob("*.py")):
+        place = path.relative_to(house)
+        if path.stem.startswith("__"):
+            continue
+        if len(place.parts) == 1:
+            named = f"`{place}`" in table
+        else:
+            room = f"`{place.parent.as_posix()}/`"
+            row = rows.get(room) or rows[f"`{place.parts[0]}/`"]
+            named = f"`{path.stem}`" in row
+        if not named:
+            missing.append(str(place))
+    assert not missing
