@@ -15,7 +15,8 @@ def needs(extra: str) -> Iterator[None]:
     try:
         yield
     except UnshineError as error:
-        typer.echo(f"unshine: {error}", err=True)
+        sentence = str(error).replace("overwrite=True", "--overwrite")
+        typer.echo(f"unshine: {sentence}", err=True)
         raise typer.Exit(1) from None
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("unshine"):

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from unshine.cli import options
+from unshine.cli.extras import needs
 from unshine.cli.progress import bar
-from unshine.errors import UnshineError
 
 
 def video(
@@ -45,9 +45,9 @@ def video(
         raise typer.BadParameter(str(error), param_hint="--trim") from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        extras.load("av", "video")  # before the network is loaded
-        remover = Remover(engine, device, weights, variant=variant, threads=1)
-        with bar("images") as progress:
+        with needs("video"), bar("images") as progress:
+            extras.load("av", "video")  # before the network is loaded
+            remover = Remover(engine, device, weights, variant=variant, threads=1)
             task = progress.add_task("Removing highlights", total=None)
             lost = film.remove(
                 source,
@@ -63,10 +63,6 @@ def video(
                     task, completed=done, total=max(done, images) or None
                 ),
             )
-    except UnshineError as error:
-        sentence = str(error).replace("overwrite=True", "--overwrite")
-        typer.echo(f"unshine: {sentence}", err=True)
-        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo("unshine: stopped; nothing was written.", err=True)
         raise typer.Exit(130) from None
