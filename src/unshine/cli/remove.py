@@ -18,7 +18,7 @@ from unshine.io.kinds import FORMATS, KINDS, READABLE, Kind, Written, detect, en
 
 if TYPE_CHECKING:
     from unshine.jobs import Ending, Found, Job, Naming, Outcome
-    from unshine.jobs.work import Settings
+    from unshine.jobs.work import JobSettings
 
 LAYERS = ("albedo", "shading", "diffuse", "specular", "mask", "exclude")
 HINTS = {
@@ -139,7 +139,7 @@ def remove(
     Exit status: 0 all done, 1 some inputs failed (named, the rest done), 2 wrong usage.
     """
     from unshine.jobs import EXCLUDE_ENDINGS, Naming
-    from unshine.jobs.work import Network, Settings
+    from unshine.jobs.work import JobSettings, RemoverSettings
 
     layers = _chosen(save)
     if skip_existing and overwrite:
@@ -148,8 +148,8 @@ def remove(
         raise typer.BadParameter("exclude copies the original as it is.", param_hint="--save")
     if method and (layers or save_layers or mask or protect or detail == "tile"):
         raise typer.BadParameter("such a method has no layers, masks, tiles.", param_hint=method)
-    settings = Settings(
-        Network(engine, device, weights, variant, method, detail == "tile"),
+    settings = JobSettings(
+        RemoverSettings(engine, device, weights, variant, method, detail == "tile"),
         strength=strength,
         sensitivity=sensitivity,
         mask=mask,
@@ -173,7 +173,7 @@ def _run(
     out: str,
     recursive: bool,
     naming: "Naming",
-    settings: "Settings",
+    settings: "JobSettings",
     processors: int | None,
     cluster: str | None,
 ) -> None:
@@ -263,7 +263,7 @@ def _is_folder(out: str) -> bool:
     return os.path.isdir(out) or out.endswith(("/", os.sep))
 
 
-def _aimed(naming: "Naming", found: "Found", out: str, settings: "Settings") -> "Naming":
+def _aimed(naming: "Naming", found: "Found", out: str, settings: "JobSettings") -> "Naming":
     """Say where results go and what they end in; names that cannot be meant are wrong usage."""
     from unshine.jobs import PIPE, Ending
 
@@ -324,7 +324,7 @@ def _kind_of(path: Path) -> Kind | None:
 
 
 def _outcomes(
-    jobs: "Sequence[Job]", settings: "Settings", processors: int | None, cluster: str | None
+    jobs: "Sequence[Job]", settings: "JobSettings", processors: int | None, cluster: str | None
 ) -> "Iterator[Outcome]":
     """Do the jobs, here or on a cluster."""
     from unshine.engines.onnx import available_cpus

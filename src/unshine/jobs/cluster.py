@@ -9,13 +9,13 @@ from unshine import extras
 from unshine.errors import UnshineError
 from unshine.jobs.outcome import Outcome
 from unshine.jobs.plan import Job
-from unshine.jobs.work import Settings, worker_of
+from unshine.jobs.work import JobSettings, worker_of
 
 AHEAD = 2
 """Jobs handed out for each processor, so that none waits for the next."""
 
 
-def run(jobs: Sequence[Job], settings: Settings, address: str) -> Iterator[Outcome]:
+def run(jobs: Sequence[Job], settings: JobSettings, address: str) -> Iterator[Outcome]:
     """Do jobs as Ray tasks, one processor each.
 
     A job whose process dies, for want of memory or with its machine, is tried once more.
@@ -24,7 +24,7 @@ def run(jobs: Sequence[Job], settings: Settings, address: str) -> Iterator[Outco
     ----------
     jobs : sequence of Job
         What is to be done; every machine must see these paths.
-    settings : Settings
+    settings : JobSettings
         What each process makes its worker from, once.
     address : str
         Of the cluster's head; ``auto`` is the cluster that this machine belongs to, or a cluster of
@@ -74,7 +74,7 @@ def run(jobs: Sequence[Job], settings: Settings, address: str) -> Iterator[Outco
         ray.shutdown()
 
 
-def _work(job: Job, settings: Settings) -> Outcome:
+def _work(job: Job, settings: JobSettings) -> Outcome:
     """Do one job in a process of Ray's."""
     return worker_of(settings)(job)
 
@@ -118,7 +118,7 @@ def _as_named(job: Job, outcome: Outcome) -> Outcome:
     return replace(outcome, job=job, messages=tuple(messages))
 
 
-def _everywhere(settings: Settings) -> Settings:
+def _everywhere(settings: JobSettings) -> JobSettings:
     """Name the files of the settings so that processes elsewhere find them."""
 
     def absolute(path: Path | None) -> Path | None:

@@ -30,7 +30,7 @@ CERTAIN = 0.5
 
 
 @dataclass(frozen=True)
-class Network:
+class RemoverSettings:
     """Who removes highlights: the parameters of `Remover`, or a classical method's name."""
 
     engine: str = "onnx"
@@ -64,10 +64,10 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Settings:
+class JobSettings:
     """How images are worked on, and what is written of them."""
 
-    network: Network = field(default_factory=Network)
+    network: RemoverSettings = field(default_factory=RemoverSettings)
     strength: float = 1.0
     sensitivity: float = 0.5
     mask: Path | None = None
@@ -91,7 +91,7 @@ class Worker:
 
     Parameters
     ----------
-    settings : Settings
+    settings : JobSettings
         How images are worked on.
 
     Raises
@@ -100,7 +100,7 @@ class Worker:
         If the network, the mask or what to protect cannot be loaded.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: JobSettings) -> None:
         self.settings = settings
         self.marks = Marks(settings.mask, settings.protect)
         self.analyse = settings.network.load()
@@ -251,7 +251,7 @@ class _Classical:
 
 
 @cache
-def worker_of(settings: Settings) -> Worker:
+def worker_of(settings: JobSettings) -> Worker:
     """Return this process's worker for some settings, made with the first job that needs it."""
     return Worker(settings)
 

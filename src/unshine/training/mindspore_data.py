@@ -13,7 +13,7 @@ from unshine.pixels import Floats
 from unshine.training import disk
 from unshine.training.settings import Settings
 
-EPOCH = 1_000_000
+EPOCH_BATCHES = 1_000_000
 """Batches after which MindSpore's dataset begins again."""
 
 Read = Callable[[int], Layers[Floats]]
@@ -62,7 +62,7 @@ class _IndexedBatches:
         self.read, self.names, self.first, self.stride = read, names, first, stride
 
     def __len__(self) -> int:
-        return EPOCH
+        return EPOCH_BATCHES
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         try:

@@ -12,7 +12,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProblemKind:
     """A kind of problem: its HTTP status and the words that stay the same each time."""
 
     status: int
@@ -20,22 +20,22 @@ class Kind:
 
 
 KINDS = {
-    "bad-request": Kind(400, "The request cannot be understood"),
-    "unauthorized": Kind(401, "A token is needed"),
-    "other-origin": Kind(403, "Pages of other sites may not use this server"),
-    "not-found": Kind(404, "There is nothing at this address"),
-    "method-not-allowed": Kind(405, "This address knows other methods"),
-    "too-slow": Kind(408, "The upload took too long"),
-    "too-large": Kind(413, "The image is too large"),
-    "unsupported": Kind(415, "This kind of file is not supported"),
-    "wrong-host": Kind(421, "This server has another name"),
-    "broken-image": Kind(422, "The image cannot be read"),
-    "invalid-parameter": Kind(422, "A parameter is not valid"),
-    "mask-mismatch": Kind(422, "The mask does not fit the image"),
-    "queue-full": Kind(429, "Too many requests are waiting"),
-    "internal": Kind(500, "Something went wrong here"),
-    "shutting-down": Kind(503, "The server is shutting down"),
-    "timeout": Kind(504, "The work took too long"),
+    "bad-request": ProblemKind(400, "The request cannot be understood"),
+    "unauthorized": ProblemKind(401, "A token is needed"),
+    "other-origin": ProblemKind(403, "Pages of other sites may not use this server"),
+    "not-found": ProblemKind(404, "There is nothing at this address"),
+    "method-not-allowed": ProblemKind(405, "This address knows other methods"),
+    "too-slow": ProblemKind(408, "The upload took too long"),
+    "too-large": ProblemKind(413, "The image is too large"),
+    "unsupported": ProblemKind(415, "This kind of file is not supported"),
+    "wrong-host": ProblemKind(421, "This server has another name"),
+    "broken-image": ProblemKind(422, "The image cannot be read"),
+    "invalid-parameter": ProblemKind(422, "A parameter is not valid"),
+    "mask-mismatch": ProblemKind(422, "The mask does not fit the image"),
+    "queue-full": ProblemKind(429, "Too many requests are waiting"),
+    "internal": ProblemKind(500, "Something went wrong here"),
+    "shutting-down": ProblemKind(503, "The server is shutting down"),
+    "timeout": ProblemKind(504, "The work took too long"),
 }
 """All problems that there are, by their slugs."""
 

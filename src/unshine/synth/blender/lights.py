@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unshine.synth.assets import Hdri
-from unshine.synth.blender.parameters import Kind, Lamp, Lighting
+from unshine.synth.blender.parameters import Lamp, Lighting, SceneKind
 
 _MAPPED = {"void": 0.7, "open": 1, "ground": 0.5, "studio": 0}
 """Share of the scenes with an environment map. The wall of a studio would keep most of its light
@@ -19,7 +19,7 @@ def add_lights(
     hdris: tuple[Hdri, ...],
     points: NDArray[np.float64],
     azimuth: float,
-    kind: Kind,
+    kind: SceneKind,
     rng: np.random.Generator,
 ) -> tuple[Lighting, Hdri | None]:
     """Add an environment map, turned, or a dim even light; and up to three lamps.
@@ -33,7 +33,7 @@ def add_lights(
         Points on the objects.
     azimuth : float
         Where the camera is.
-    kind : Kind
+    kind : SceneKind
     rng : Generator
 
     Returns

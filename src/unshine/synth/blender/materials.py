@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from unshine.synth.assets import Asset, Assets, Material, Texture
-from unshine.synth.blender.parameters import Finish, Kind
+from unshine.synth.blender.parameters import Finish, SceneKind
 
 _LOOKS = {"own": 0.36, "painted": 0.2, "textured": 0.17, "plain": 0.12, "real": 0.08, "metal": 0.07}
 """How often each look comes, where the assets allow it."""
@@ -67,7 +67,7 @@ class MaterialMaker:
             body.data.materials.append(made[0])
         return finish
 
-    def assign_ground_material(self, ground: Any, kind: Kind) -> Finish:
+    def assign_ground_material(self, ground: Any, kind: SceneKind) -> Finish:
         """Give a floor a material, a matte one in every other scene."""
         rng = self.rng
         finish = self._draw_finish(kind)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["void", "open", "ground", "studio"]
+SceneKind = Literal["void", "open", "ground", "studio"]
 """Where the objects are: in black nothing, before an environment map, on a floor, in a studio."""
 
 
@@ -88,7 +88,7 @@ class Camera:
 class SceneParameters:
     """A whole scene."""
 
-    kind: Kind
+    kind: SceneKind
     meshes: tuple[str, ...]
     """Their names, as those of all assets."""
     assets: tuple[str, ...]

@@ -10,12 +10,12 @@ from unshine.synth.assets import Asset, Assets
 from unshine.synth.blender.lights import add_lights
 from unshine.synth.blender.materials import MaterialMaker
 from unshine.synth.blender.meshes import import_mesh, vertices
-from unshine.synth.blender.parameters import Camera, Kind, SceneParameters
+from unshine.synth.blender.parameters import Camera, SceneKind, SceneParameters
 
 Points = NDArray[np.float64]
 """Points on the objects, (P, 3)."""
 
-_KINDS: dict[Kind, float] = {"void": 0.22, "open": 0.1, "ground": 0.38, "studio": 0.3}
+_KINDS: dict[SceneKind, float] = {"void": 0.22, "open": 0.1, "ground": 0.38, "studio": 0.3}
 """How often each comes."""
 
 
@@ -23,7 +23,7 @@ def build_scene(
     bpy: Any, assets: Assets, rng: np.random.Generator
 ) -> tuple[SceneParameters, list[Any]]:
     """Put a scene into an empty Blender; return what it is made of, and the materials of metal."""
-    kind = cast(Kind, str(rng.choice(list(_KINDS), p=list(_KINDS.values()))))
+    kind = cast(SceneKind, str(rng.choice(list(_KINDS), p=list(_KINDS.values()))))
     matte = bool(rng.random() < 0.2)
     count = 1 if rng.random() < 0.5 else int(rng.integers(2, 6))
     meshes = [assets.meshes[i] for i in rng.integers(0, len(assets.meshes), count)]
@@ -118,7 +118,7 @@ def _add_camera(bpy: Any, points: Points, rng: np.random.Generator) -> Camera:
 
 
 def _add_ground(
-    bpy: Any, kind: Kind, points: Points, azimuth: float, rng: np.random.Generator
+    bpy: Any, kind: SceneKind, points: Points, azimuth: float, rng: np.random.Generator
 ) -> Any:
     """Lay a wide floor, in a studio with a wall behind that it curves up to."""
     centre = (points.min(0) + points.max(0)) / 2
