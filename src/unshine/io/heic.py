@@ -92,13 +92,7 @@ def _has_video(data: bytes) -> bool:
 def _cicp(nclx: dict[str, int] | None) -> tuple[int, int, int, int] | None:
     if not nclx:
         return None
-    names = (
-        "color_primaries",
-        "transfer_characteristics",
-        "matrix_coefficients",
-        "full_range_flag",
-    )
-    primaries, curve, matrix, full = (int(nclx[name]) for name in names)
+    primaries, curve, matrix, full = (int(nclx[name]) for name in _NCLX)
     return primaries, curve, matrix, full
 
 
