@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from xml.etree import ElementTree
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
@@ -128,6 +129,15 @@ def ultra_hdr(array: np.ndarray, orientation: int = 1, video: bytes = VIDEO) -> 
     data = jpeg(array, (0xE2, mpf), *segments)
     assert len(data) == size
     return data + map_file + video
+
+
+def item_lengths(packet: bytes) -> list[tuple[str, int]]:
+    """What an XMP packet's directory lists: names and lengths, read as XML."""
+    item = "{http://ns.google.com/photos/1.0/container/item/}"
+    start = packet.index(b"<x:xmpmeta")
+    tree = ElementTree.fromstring(packet[start : packet.index(b"</x:xmpmeta>") + 12])
+    entries = [entry.attrib for entry in tree.iter() if f"{item}Semantic" in entry.attrib]
+    return [(entry[f"{item}Semantic"], int(entry[f"{item}Length"])) for entry in entries]
 
 
 def mpo(array: np.ndarray) -> bytes:

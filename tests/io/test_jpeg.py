@@ -143,7 +143,7 @@ def test_gain_maps_and_videos_stay_where_they_are_said_to_be(orientation: int) -
     assert jpeg.split(written)[1] == length == second
     gain = written[second : second + size]
     assert second + size + len(made.VIDEO) == len(written)
-    assert xmp.item_lengths(stills.read(written).metadata.xmp)[1:] == [
+    assert made.item_lengths(stills.read(written).metadata.xmp)[1:] == [
         ("GainMap", size), ("MotionPhoto", len(made.VIDEO))
     ]  # fmt: skip
     before = np.asarray(Image.open(io.BytesIO(still.metadata.parts[0].data)))
@@ -172,7 +172,7 @@ def test_what_does_not_follow_into_another_kind_of_file_is_not_promised(target: 
     assert packet is not None
     for promise in (b"hdrgm", b"MotionPhoto", b"MicroVideo", b"Directory"):
         assert promise not in packet.replace(b'xmlns:hdrgm="', b"")
-    assert not xmp.promises(packet)
+    assert xmp.without_promises(packet) == packet
 
 
 def test_further_images_stay() -> None:
@@ -247,5 +247,6 @@ def test_promises_that_the_file_itself_does_not_keep_are_not_passed_on() -> None
     still = stills.read(data)
     alone = data[: len(data) - sum(len(part.data) for part in still.metadata.parts)]
     again = stills.read(stills.encode(_corrected(stills.read(alone))))
-    assert not xmp.promises(again.metadata.xmp)
+    packet = again.metadata.xmp or b""
+    assert xmp.without_promises(packet) == packet
     assert b"MPF" not in stills.encode(_corrected(stills.read(alone)))

@@ -26,7 +26,7 @@ def test_lengths_in_elements_and_attributes() -> None:
     attributes = made.ultra_hdr(made.pixels(16, 16, 3))
     start, end = attributes.index(b"<x:xmpmeta"), attributes.index(b"</x:xmpmeta>") + 12
     packet = attributes[start:end]
-    assert xmp.item_lengths(xmp.with_length(packet, "GainMap", 77))[1] == ("GainMap", 77)
+    assert made.item_lengths(xmp.with_length(packet, "GainMap", 77))[1] == ("GainMap", 77)
     elements = packet.replace(
         b'<Container:Item Item:Semantic="GainMap"',
         b"<Container:Item><Item:Semantic>GainMap</Item:Semantic><Item:Length>5</Item:Length>"
@@ -40,10 +40,9 @@ def test_promises_go_and_the_rest_stays() -> None:
     start, end = data.index(b"<x:xmpmeta"), data.index(b"</x:xmpmeta>") + 12
     more = b'GCamera:Burst="7" dc:title="A"'
     packet = data[start:end].replace(b'rdf:about=""', b'rdf:about="" ' + more)
-    assert xmp.promises(packet)
     left = xmp.without_promises(packet)
-    assert not xmp.promises(left)
+    assert left != packet
+    assert xmp.without_promises(left) == left
     assert more in left
     assert b"Item:" not in left.replace(b"xmlns:Item", b"")
-    assert not xmp.promises(made.XMP)
     assert xmp.without_promises(made.XMP) == made.XMP

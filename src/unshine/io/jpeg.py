@@ -30,7 +30,6 @@ _SMALLEST = 1_000
 """More pixels than this for each byte no JPEG has."""
 
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _ICC, _MPF, _PHOTOSHOP = b"ICC_PROFILE\0", b"MPF\0", b"Photoshop 3.0\0"
 _ISO_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 _COMMENT, _START_OF_SCAN, _END = 0xFE, 0xDA, 0xD9

@@ -37,11 +37,6 @@ def made_true(xmp: bytes, width: int, height: int) -> bytes:
     return xmp
 
 
-def promises(xmp: bytes | None) -> bool:
-    """Say if a packet announces a gain map or a video that follows the image."""
-    return xmp is not None and without_promises(xmp) != xmp
-
-
 def without_promises(xmp: bytes) -> bytes:
     """Take out what announces gain maps, videos and further images in the same file."""
     for space in _PROMISES:
@@ -70,19 +65,6 @@ def with_length(xmp: bytes, semantic: str, length: int) -> bytes:
 
         xmp = re.sub(rb"<rdf:li\b.*?</rdf:li\s*>|<rdf:li\b[^>]*/>", corrected, xmp, flags=re.S)
     return xmp
-
-
-def item_lengths(xmp: bytes | None) -> list[tuple[str, int]]:
-    """Return what the container's directory lists after the image itself: names and lengths."""
-    found: list[tuple[str, int]] = []
-    for prefix in _prefixes(xmp or b"", b"http://ns.google.com/photos/1.0/container/item/"):
-        item = re.escape(prefix)
-        for entry in re.findall(rb"<rdf:li\b.*?</rdf:li\s*>", xmp or b"", re.S):
-            name = re.search(rb"%s:Semantic\s*(?:=\s*[\"']|>\s*)(\w+)" % item, entry)
-            length = re.search(rb"%s:Length\s*(?:=\s*[\"']|>\s*)(\d{1,12})" % item, entry)
-            if name and length:
-                found.append((name[1].decode(), int(length[1])))
-    return found
 
 
 def _prefixes(xmp: bytes, space: bytes) -> list[bytes]:
