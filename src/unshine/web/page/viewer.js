@@ -51,8 +51,9 @@ void main() {
       if (shown == 1) shade = vec3(mix(h, step(0.0, word), abs(word)));
       else {
         vec3 sure = texture(ungated, uv).rgb;
-        vec3 to = blend(blend(from, sure, h), sure, max(word, 0.0));
-        shade = blend(from, to, strength * (1.0 + min(word, 0.0)));
+        // The server blends thrice (map, mask, strength), between the same two in linear light.
+        float certain = mix(h, 1.0, max(word, 0.0));
+        shade = blend(from, sure, certain * strength * (1.0 + min(word, 0.0)));
       }
     }
   }
@@ -140,8 +141,11 @@ export class Viewer {
   /** Put a layer up, to be shown as the image after. */
   loadLayer(bitmap) { this.texture("layer", bitmap, true); }
 
-  /** Take the mask over as it is painted now. */
-  paint(canvas) { this.texture("mask", canvas, false); }
+  /** Take the mask over as it is painted, at the next frame: however many strokes come until then. */
+  paint(canvas) {
+    this.mask = canvas;
+    this.draw();
+  }
 
   bind(name) {
     const gl = this.gl;
@@ -183,6 +187,8 @@ export class Viewer {
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
     if (!this.loaded) return;
+    if (this.mask) this.texture("mask", this.mask, false);
+    this.mask = null;
     // Single pixels can be told apart once they are large enough to see.
     for (const name of ["before", "ungated", "layer"]) {
       if (!this.textures[name]) continue;
