@@ -250,3 +250,10 @@ def test_promises_that_the_file_itself_does_not_keep_are_not_passed_on() -> None
     packet = again.metadata.xmp or b""
     assert xmp.without_promises(packet) == packet
     assert b"MPF" not in stills.encode(_corrected(stills.read(alone)))
+
+
+def test_no_resolution_is_made_up() -> None:
+    data = made.saved(made.pixels(16, 16, 3), "JPEG", exif=Image.Exif())
+    assert data[6:16] == b"JFIF\0\1\1\0\0\1"  # no unit: the shape of a pixel only
+    written = stills.encode(_corrected(stills.read(data)))
+    assert written[:20] == data[:20]

@@ -197,3 +197,17 @@ def test_eight_bits_need_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stills.encode(_corrected(still))
     with pytest.raises(UnshineError, match=r'pip install "unshine\[formats\]"'):
         stills.encode(still, bit_depth=16)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_resolution_and_description_stay(dtype: type) -> None:
+    file = io.BytesIO()
+    array = made.pixels(20, 30, 3, dtype=dtype)
+    # tifffile adds a description of its own after the one it is given.
+    tifffile.imwrite(file, array, photometric="rgb", description="a cup", resolution=(300, 240))
+    written = stills.encode(_corrected(stills.read(file.getvalue())))
+    page = tifffile.TiffFile(io.BytesIO(written)).pages[0]
+    assert page.description == "a cup"
+    assert page.tags[282].value == (300, 1)
+    assert page.tags[283].value == (240, 1)
+    assert page.tags[296].value == 2

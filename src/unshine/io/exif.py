@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 IMAGE_WIDTH, IMAGE_LENGTH, ORIENTATION = 256, 257, 274
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 THUMBNAIL_OFFSET, THUMBNAIL_LENGTH = 513, 514
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY_DIRECTORY = 34665, 34853, 40965
 PIXEL_X_DIMENSION, PIXEL_Y_DIMENSION = 40962, 40963
@@ -105,7 +106,10 @@ def directory(data: bytes, head: Header, offset: int) -> tuple[Directory, int]:
             if length > inline:
                 (value,) = struct.unpack_from(head.order + ("Q" if head.big else "I"), data, value)
             if length and value + length <= len(data):
-                entries[tag] = Entry(kind, number, bytes(data[value : value + length]), value)
+                # tifffile describes an image twice; the first time in the words it was given.
+                entries.setdefault(
+                    tag, Entry(kind, number, bytes(data[value : value + length]), value)
+                )
         after = start + count * size
         following = data[after : after + inline]
         pointer = "Q" if head.big else "I"

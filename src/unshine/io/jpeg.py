@@ -100,8 +100,9 @@ def read(data: bytes, max_pixels: int) -> Still:
         "mpf": mpf,
     }
     parts = _parts(data, end, [entry[0] & 0xFFFFFF for entry in mpf[1:]])
-    dpi = image.info.get("dpi")
-    metadata = replace(metadata, dpi=dpi, parts=parts)
+    # Where neither JFIF nor EXIF says a resolution, Pillow makes 72 up.
+    said = image.info.get("jfif_unit") or exif.X_RESOLUTION in image.getexif()
+    metadata = replace(metadata, dpi=image.info.get("dpi") if said else None, parts=parts)
     if not parts and metadata.xmp is not None:
         metadata = replace(metadata, xmp=xmp.without_promises(metadata.xmp))
     pixels, alpha, metadata = unpack(image, metadata)

@@ -44,6 +44,7 @@ _UNSIGNED, _FLOAT = 1, 3
 _WHITE_IS_ZERO, _PALETTE, _CMYK, _YCBCR = 0, 3, 5, 6
 _LAB = (8, 9, 10)
 _REDUCED = 1
+_RESOLUTION = (exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT)
 _OWN = (exif.XMP, exif.IPTC, exif.PHOTOSHOP, exif.ICC_PROFILE)
 
 
@@ -180,6 +181,8 @@ def _add_tags(buffer: BytesIO, still: Still) -> None:
             fraction = struct.pack(head.order + "II", round(value * 1000), 1000)
             tags[tag] = exif.Entry(5, 1, fraction)
         tags[296] = exif.Entry(3, 1, struct.pack(head.order + "H", 2))
+    # tifffile has one of its own, which says nothing.
+    stored = {t: entry for t, entry in stored.items() if t not in _RESOLUTION or t not in tags}
     found = {exif.XMP: metadata.xmp, exif.ICC_PROFILE: still.profile()}
     if metadata.photoshop is not None:
         found |= {exif.PHOTOSHOP: metadata.photoshop, exif.IPTC: iptc(metadata.photoshop)}
