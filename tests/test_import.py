@@ -15,7 +15,7 @@ HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "mindspore", "bpy", "onnx", "sc
 
 FLOORS = (
     ("errors", "exposure", "extras", "files", "layers", "metrics", "optics", "pixels", "tone"),
-    ("classical", "io", "networks", "steady", "upsampling"),
+    ("classical", "grain", "io", "networks", "steady", "upsampling"),
     ("data", "engines", "synth"),
     ("remover",),
     ("film", "tiling"),

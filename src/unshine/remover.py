@@ -8,6 +8,7 @@ that the photograph keeps its own detail and grain.
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from PIL import Image
 
 from unshine import engines, optics, pixels
 from unshine.errors import UnshineError
+from unshine.grain import Grain
 from unshine.layers import Layers
 from unshine.pixels import Floats
 from unshine.upsampling import Enlargement, Planes
@@ -335,6 +337,10 @@ class Analysis:
             found *= 1 + say.clip(None, 0)
         return found
 
+    @cached_property
+    def _grain(self) -> Grain:
+        return Grain(pixels.rgb(self.image))
+
     @property
     def _size(self) -> tuple[int, int]:
         return self.image.shape[0], self.image.shape[1]
@@ -366,7 +372,11 @@ class Analysis:
         """Carry a result, h×w×3, to the full image, as a change to it."""
         limit = None if highlight is None else highlight > 0
         change = Enlargement(self.working, result - self.working, self._size, limit)
-        return lambda rows, before: (before + change(rows, before)).clip(0, 1)
+
+        def after(rows: slice, before: Floats) -> Floats:
+            return self._grain(rows, before, (before + change(rows, before)).clip(0, 1))
+
+        return after
 
     def _source(self, name: str) -> Source:
         """Return what gives rows of a layer of three colours."""

@@ -24,7 +24,12 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME", help="A further name by which browsers may call the server."),
     ] = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Images at a time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "-j", "--jobs", min=1, help="Images at a time; 2 if left out, 1 processor: 1."
+        ),
+    ] = None,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait.")] = 32,
     max_upload: Annotated[int, typer.Option(min=1, help="Megabytes of one request.")] = 200,
     max_pixels: Annotated[int, typer.Option(min=1, help="Megapixels of one image.")] = 100,
@@ -43,6 +48,8 @@ def serve(
     Images stay in memory and are forgotten once they are answered. Ctrl-C or SIGTERM ends the
     server when what it has begun is finished.
     """
+    from unshine.engines.onnx import available_cpus
+
     with needs("web"):
         from unshine.web.app import Limits, create_app
         from unshine.web.server import Place, listen
@@ -51,6 +58,7 @@ def serve(
         listening = listen(Place(host, port), token)
         limits = Limits(max_upload * 2**20, max_pixels * 10**6, queue, timeout)
         settings = {"engine": engine, "device": device}
+        jobs = jobs or min(2, available_cpus())
         runner: Any
         if ray is None:
             from unshine.remover import Remover
