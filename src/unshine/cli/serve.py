@@ -26,9 +26,7 @@ def serve(
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
-            "-j", "--jobs", min=1, help="Images at a time; 2 if left out, 1 processor: 1."
-        ),
+        typer.Option("-j", "--jobs", min=1, help="Images at a time; 2 if that many processors."),
     ] = None,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait.")] = 32,
     max_upload: Annotated[int, typer.Option(min=1, help="Megabytes of one request.")] = 200,
