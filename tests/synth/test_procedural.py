@@ -89,12 +89,12 @@ def test_batches_draw_each_scene_for_itself():
 
 
 def test_photographs_obey_the_physics(scenes):
-    tuples = camera.develop(scenes, seeded(2), spoil=False)
+    tuples = camera.develop(scenes, seeded(2), degrade=False)
     for name, layer in tuples._asdict().items():
         assert layer.isfinite().all(), name
         assert layer.min() >= 0, name
     image, diffuse = optics.decode(tuples.image), optics.decode(tuples.diffuse)
-    # The camera's sharpening may make the diffuse picture brighter than the image, by a little.
+    # The camera's sharpening may make the diffuse image brighter than the image, by a little.
     surplus = (diffuse - image).clip(0, None)
     assert torch.allclose(image, diffuse + tuples.specular - surplus, atol=1e-5)
     assert surplus.mean() < 1e-3
@@ -114,13 +114,13 @@ def test_a_matte_scene_has_nothing_to_remove(scenes):
 
 def test_a_veil_over_everything_is_not_a_highlight(scenes):
     veiled = scenes._replace(specular=torch.full_like(scenes.specular, 0.5))
-    tuples = camera.develop(veiled, seeded(4), spoil=False)
+    tuples = camera.develop(veiled, seeded(4), degrade=False)
     assert (tuples.image - tuples.clean).abs().mean() < 0.05
 
 
 def test_sshrs_tuples_keep_all_of_the_specular_light(scenes):
     stands_out, whole = (
-        camera.develop(scenes, seeded(4), spoil=False, whole=whole) for whole in (False, True)
+        camera.develop(scenes, seeded(4), degrade=False, whole=whole) for whole in (False, True)
     )
     assert whole.specular.mean() > 1.5 * stands_out.specular.mean()
 

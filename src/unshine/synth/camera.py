@@ -1,6 +1,6 @@
 """What a camera makes of a scene: exposure, clipping, tone curve, glare, noise, JPEG.
 
-The same scene may be developed many times: gloss and exposure are drawn anew each time.
+The same scene may be developed many times: gloss and exposure are drawn again each time.
 """
 
 from typing import NamedTuple
@@ -45,7 +45,7 @@ class Tuples(NamedTuple):
 def develop(
     scene: Scene,
     generator: torch.Generator,
-    spoil: bool = True,
+    degrade: bool = True,
     metered: bool = True,
     whole: bool = False,
     window: float = WINDOW,
@@ -58,12 +58,12 @@ def develop(
     scene : Scene
     generator : torch.Generator
         On the scene's device.
-    spoil : bool
+    degrade : bool
         Whether to add what a dataset on disk should not have: exchanged or no colours, noise and
         JPEG artefacts. The last two also go into `diffuse` and `clean`, since a network whose truth
         is free of them learns to denoise, and that harms every image without a highlight.
     metered : bool
-        Whether to expose anew; a photograph has been exposed once, and is at most darkened.
+        Whether to expose again; a photograph has been exposed once, and is at most darkened.
     whole : bool
         Whether all of R is the highlight, as in SSHR, and not only what stands out of it.
     window : float
@@ -72,7 +72,7 @@ def develop(
         Of the image that highlights cover at most.
     """
     rng = BatchRandom(scene.albedo.shape[0], generator)
-    if spoil:
+    if degrade:
         scene = _recoloured(rng, scene)
     exposure = _exposure(rng, scene) if metered else 1 - rng.bernoulli(0.4) * rng.uniform(0, 0.6)
     diffuse, specular = scene.diffuse * exposure, scene.specular * exposure
@@ -106,7 +106,7 @@ def develop(
     shading = known * (linear / scene.albedo.clip(1e-3, None)).clip(0, 4)
     specular = optics.residue(optics.decode(image), linear).clip(0, None)
 
-    if spoil:
+    if degrade:
         noisy = image + _noise(rng, image) * (1 - overexposed.float())
         grain = noisy - image
         stored = _stored(rng, noisy.clip(0, 1))
@@ -160,48 +160,48 @@ def _exposure(rng: BatchRandom, scene: Scene) -> Tensor:
     kind = rng.uniform(0, 1)
     target = rng.log_uniform(0.3, 1.1)
     target = torch.where(kind < 0.18, rng.log_uniform(0.05, 0.3), target)
-    # White that is as bright as a picture can be is the hardest to tell from gloss.
+    # White that is as bright as an image can be is the hardest to tell from gloss.
     target = torch.where(kind > 0.45, rng.uniform(0.75, 1.1), target)
     target = torch.where(kind > 0.93, rng.uniform(1.1, 1.7), target)
     return target / reference.clip(0.02, None)
 
 
-def _look(rng: BatchRandom, pictures: tuple[Tensor, Tensor]) -> list[Tensor]:
-    """Encode linear pictures for display, as cameras do: gamma, contrast, colour, sharpening."""
+def _look(rng: BatchRandom, images: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """Encode linear images for display, as cameras do: gamma, contrast, colour, sharpening."""
     odd = rng.bernoulli(0.4)
-    # 1 for pictures that are stored as they were measured, dark and linear-looking.
+    # 1 for images that are stored as they were measured, dark and linear-looking.
     gamma = odd * torch.where(rng.uniform(0, 1) < 0.4, 1.0, rng.uniform(1.6, 2.6))
     gamma = gamma + (1 - odd) * optics.GAMMA
     contrast = rng.bernoulli(0.35) * rng.uniform(0, 0.7)
     saturation = 1 + rng.bernoulli(0.35) * rng.uniform(-0.3, 0.5)
     sharpening = rng.bernoulli(0.25) * rng.uniform(0, 0.8)
     results = []
-    for linear in pictures:
-        picture = (linear + 1e-9) ** (1 / gamma)
-        picture = picture + contrast * (picture * picture * (3 - 2 * picture) - picture)
-        grey = picture.mean(1, keepdim=True)
-        picture = grey + saturation * (picture - grey)
-        picture = picture + sharpening * (picture - _soften(picture))
-        results.append(picture.clip(0, 1))
+    for linear in images:
+        image = (linear + 1e-9) ** (1 / gamma)
+        image = image + contrast * (image * image * (3 - 2 * image) - image)
+        grey = image.mean(1, keepdim=True)
+        image = grey + saturation * (image - grey)
+        image = image + sharpening * (image - _soften(image))
+        results.append(image.clip(0, 1))
     return results
 
 
-def _soften(picture: Tensor) -> Tensor:
+def _soften(image: Tensor) -> Tensor:
     """A small binomial blur."""
-    x = F.pad(picture, (1, 1, 1, 1), mode="replicate")
+    x = F.pad(image, (1, 1, 1, 1), mode="replicate")
     x = 0.25 * x[..., :-2] + 0.5 * x[..., 1:-1] + 0.25 * x[..., 2:]
     return 0.25 * x[..., :-2, :] + 0.5 * x[..., 1:-1, :] + 0.25 * x[..., 2:, :]
 
 
-def _noise(rng: BatchRandom, picture: Tensor) -> Tensor:
+def _noise(rng: BatchRandom, image: Tensor) -> Tensor:
     """Grain, in display values; of single pixels or a little coarser, coloured or grey."""
-    white = torch.randn(picture.shape, generator=rng.generator, device=rng.device)
+    white = torch.randn(image.shape, generator=rng.generator, device=rng.device)
     coarse = rng.bernoulli(0.4)
     white = white + coarse * (2 * _soften(white) - white)
     grey = rng.bernoulli(0.5)
     white = white + grey * (white[:, :1] - white)
     strength = rng.bernoulli(0.6) * rng.log_uniform(0.3, 8) / 255
-    return strength * white * (0.4 + picture.mean(1, keepdim=True).sqrt())
+    return strength * white * (0.4 + image.mean(1, keepdim=True).sqrt())
 
 
 _LUMA = (
@@ -220,19 +220,19 @@ _CHROMA = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66, 99, 99
 """The upper left of the chrominance table (K.2); the rest is 99."""
 
 
-def _stored(rng: BatchRandom, picture: Tensor) -> Tensor:
-    """Store most pictures as JPEG."""
+def _stored(rng: BatchRandom, image: Tensor) -> Tensor:
+    """Store most images as JPEG."""
     quality = 52 + 45 * rng.uniform(0, 1).sqrt()
-    result = jpeg(picture, quality, halved=rng.bernoulli(0.6))
-    return picture + rng.bernoulli(0.6) * (result - picture)
+    result = jpeg(image, quality, halved=rng.bernoulli(0.6))
+    return image + rng.bernoulli(0.6) * (result - image)
 
 
-def jpeg(picture: Tensor, quality: Tensor, halved: Tensor) -> Tensor:
+def jpeg(image: Tensor, quality: Tensor, halved: Tensor) -> Tensor:
     """Store as JPEG and read again: block transform, quantisation, coarser colour.
 
     Parameters
     ----------
-    picture : Tensor, (B, 3, H, W)
+    image : Tensor, (B, 3, H, W)
         Display values in [0, 1].
     quality : Tensor, (B, 1, 1, 1)
         From 50 to 100, on the scale of the JPEG reference library.
@@ -243,8 +243,8 @@ def jpeg(picture: Tensor, quality: Tensor, halved: Tensor) -> Tensor:
     ----------
     ITU-T T.81.
     """
-    height, width = picture.shape[-2:]
-    x = F.pad(picture, (0, -width % 16, 0, -height % 16), mode="replicate")
+    height, width = image.shape[-2:]
+    x = F.pad(image, (0, -width % 16, 0, -height % 16), mode="replicate")
     device, dtype = x.device, x.dtype
     to_ycc = torch.tensor(
         [[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]],

@@ -1,6 +1,6 @@
 """Procedural scenes: batches of lit objects with exact albedo, diffuse and specular light.
 
-A scene is a picture plane with a background and a few objects in front of it. Each is a height
+A scene is an image plane with a background and a few objects in front of it. Each is a height
 field over the plane (bodies of revolution, domes, boxes, sheets; dented, bumpy, wrinkled), painted
 with patterns of the atlas and covered with a microfacet gloss; lights are anything from a spot to
 a window. Height fields cost a few image operations each, so that one CPU core makes dozens of
@@ -55,7 +55,7 @@ class Studio:
     Parameters
     ----------
     size : int
-        Height and width of the pictures.
+        Height and width of the images.
     atlas : Tensor
         From `patterns.atlas`, on the device that renders.
     objects, lights : int
@@ -134,7 +134,7 @@ class Studio:
         return F.grid_sample(atlas, where, align_corners=False)
 
     def _texel_scale(self, rng: BatchRandom, low: float, high: float) -> Tensor:
-        """Tiles over half a picture, limited so that patterns stay finer than neither grid."""
+        """Tiles over half an image, limited so that patterns stay finer than neither grid."""
         finest = self.size / patterns.TILE
         return rng.log_uniform(low, high) * finest
 

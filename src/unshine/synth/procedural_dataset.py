@@ -45,7 +45,7 @@ def render_procedural(folder: Path, count: int, size: int = 256, seed: int = 0) 
         # A seed for each batch: a longer dataset begins with the shorter one.
         generator = torch.Generator().manual_seed(seed * 1_000_003 + first)
         with torch.no_grad():
-            tuples = camera.develop(studio.render(BATCH, generator), generator, spoil=False)
+            tuples = camera.develop(studio.render(BATCH, generator), generator, degrade=False)
         for index in range(first, min(first + BATCH, count)):
             one = Layers(**{name: x[index - first] for name, x in tuples._asdict().items()})
             stems.append(f"{below}/{index:06d}")

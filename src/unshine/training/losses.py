@@ -1,4 +1,4 @@
-"""What the networks are asked for: every stage is supervised, as in the paper.
+"""The losses: every stage is supervised, as in the paper.
 
 Written with operators and methods that PyTorch and MindSpore share, so that both minimise the same.
 """
@@ -123,9 +123,9 @@ def _mean(error: Array, weight: Array) -> Array:
     return (abs(error) * weight).mean()
 
 
-def _largest(picture: Array) -> Array:
+def _largest(image: Array) -> Array:
     """Largest channel of (B, 3, H, W), which stays as (B, 1, H, W)."""
-    red, green, blue = picture[:, 0:1], picture[:, 1:2], picture[:, 2:3]
+    red, green, blue = image[:, 0:1], image[:, 1:2], image[:, 2:3]
     larger = red + (green - red).clip(0, None)
     return larger + (blue - larger).clip(0, None)
 
