@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from unshine import optics
 from unshine.networks import three_stage
 from unshine.networks.export import write_onnx
-from unshine.networks.three_stage import FAST, OUTPUTS, SLOPE, Sizes, blend, highlight_map
+from unshine.networks.three_stage import CLIPPED, FAST, OUTPUTS, SLOPE, Sizes, blend, highlight_map
 from unshine.networks.three_stage.torch import ThreeStage
 from unshine.networks.weights import load_weights, read_weights, save_weights
 
@@ -40,8 +40,9 @@ def test_fast_is_within_its_budget():
     assert giga_macs_per_megapixel <= 25
 
 
-def test_untrained_it_is_the_identity():
+def test_untrained_it_is_the_identity_where_not_all_colours_are_clipped():
     image = random_image(2, 3, 40, 56)
+    image[:, 1].clamp_(max=CLIPPED[0])
     with torch.no_grad():
         outputs = ThreeStage(FAST)(image)
     for name in ("albedo", "diffuse", "clean", "ungated"):
@@ -111,6 +112,27 @@ def test_off_clipped_cores_one_colour_of_light_is_taken():
     assert inside.float().mean() > 0.5
     assert amount[inside].max() > 0.01
     assert error[inside].max() < 2e-3
+
+
+def test_clipped_cores_are_filled_with_the_colour_of_their_ring():
+    ring = torch.tensor([0.7, 0.3, 0.1]).view(1, 3, 1, 1)
+    image = ring.expand(1, 3, 192, 256).clone()
+    y, x = torch.meshgrid(torch.arange(192), torch.arange(256), indexing="ij")
+    cores = {reach: (x - 90.0).hypot(y - 96.0) < reach for reach in (2, 20, 70)}
+    image[..., 200:] = torch.tensor([0.1, 0.2, 0.9]).view(1, 3, 1, 1)
+    for reach, core in cores.items():
+        lit = torch.where(core, 1.0, image)
+        with torch.no_grad():
+            ungated = ThreeStage(FAST)(lit).ungated
+        error = (ungated - ring).abs().amax(1)[0]
+        assert error[core].max() < (0.01 if reach < 30 else 0.2), reach
+        assert torch.equal(ungated[..., ~core], image[..., ~core])
+
+
+def test_an_image_that_is_clipped_everywhere_has_nothing_to_be_filled_from():
+    image = torch.ones(1, 3, 40, 40)
+    with torch.no_grad():
+        assert torch.allclose(ThreeStage(FAST)(image).ungated, image)
 
 
 def test_blending_is_even_in_linear_light_and_exact_where_the_map_is_0():

@@ -62,7 +62,7 @@ def draw(rng: BatchRandom, size: int, count: int = 4) -> Tensor:
         bar = torch.sigmoid((torch.cos(2 * math.pi * u / period).abs() - 0.25) * 12)
         shape = shape * (1 - bars * (1 - bar))
         field = torch.maximum(field, shape * present * rng.log_uniform(0.3, 1))
-    return torch.maximum(field, _band(rng, x, y) * rng.bernoulli(0.3))
+    return torch.maximum(field, _band(rng, x, y) * rng.bernoulli(0.1))
 
 
 def _band(rng: BatchRandom, x: Tensor, y: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ SHINY = (
 """Words in the names of photographs (of the Grocery Store Dataset) of shiny things."""
 
 
-WINDOW, SHARE = 0.4, 0.25
+WINDOW, SHARE = 0.22, 0.15
 """How wide drawn glare may be, and how much of the image it may cover: its edges show."""
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unshine import optics
 
-WINDOW = 0.22
+WINDOW = 0.15
 """What is wider than this share of the image in both directions is a veil."""
 
 

@@ -52,6 +52,10 @@ REACH = 2
 """Cells around a pixel whose surest one has half a say in its logits."""
 CLIPPED = (0.9, 0.97)
 """Display values between which an image passes from measured to clipped."""
+AROUND = (1, 2, 4)
+"""Reach of the windows, in the largest cells, from which larger clipped cores are filled."""
+UNKNOWN = 0.999
+"""How much less a pixel counts that is clipped in all colours, when others are filled from it."""
 TINT = 1.4
 """How far the light's red and blue may be from its green, as a logarithm."""
 
@@ -65,9 +69,14 @@ class Sizes:
     tone: tuple[int, ...]
 
     @property
+    def halvings(self) -> int:
+        """How often the resolution is halved below a quarter."""
+        return max(len(self.physics), len(self.refine), len(self.tone)) - 1
+
+    @property
     def multiple(self) -> int:
         """Height and width are padded inside the network to multiples of this."""
-        return CELL * 2 ** (max(len(self.physics), len(self.refine), len(self.tone)) - 1)
+        return CELL * 2**self.halvings
 
 
 FAST = Sizes(physics=(32, 48, 64, 96), refine=(48, 64, 96, 128), tone=(48, 80, 104, 144))

@@ -12,11 +12,13 @@ from unshine import optics
 from unshine.errors import UnshineError
 from unshine.networks.mindspore_ops import convolution, doubled, padded, resized
 from unshine.networks.three_stage import (
+    AROUND,
     CELL,
     CLIPPED,
     REACH,
     STAGES,
     TINT,
+    UNKNOWN,
     Sizes,
     blend,
     highlight_map,
@@ -96,7 +98,7 @@ class ThreeStage(nn.Cell):
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.multiple = sizes.multiple
+        self.multiple, self.halvings = sizes.multiple, sizes.halvings
         self.physics = EncoderDecoder(*STAGES["physics"], 0, sizes.physics)
         self.refine = EncoderDecoder(*STAGES["refine"], sizes.physics[0], sizes.refine, light=True)
         self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone)
@@ -133,7 +135,7 @@ class ThreeStage(nn.Cell):
         tone, _, _ = self.tone(ops.cat((diffuse, residue, image), 1), features)
         answer = answer + _channels(tone, 0, 5)
         taken, ungated = _subtract(image, linear, light, vivid, answer)
-        ungated = ungated.clip(0, 1)
+        ungated = _filled(image, ungated.clip(0, 1), self.halvings)
         votes = _channels(tone, 5, 1)
         logits = _agreed(votes)
         highlight = highlight_map(logits)
@@ -188,6 +190,27 @@ def _subtract(
     low, high = CLIPPED
     clipped = ((image - low) / (high - low)).clip(0, 1)
     return taken, measured + clipped * (filled - measured)
+
+
+def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
+    """Fill what is clipped in all colours from what surrounds it."""
+    low, high = CLIPPED
+    white = ((-_largest(-image) - low) / (high - low)).clip(0, 1)
+    known = 1 - UNKNOWN * white
+    levels = [ops.avg_pool2d(ops.cat((ungated * known, known), 1), CELL, CELL)]
+    for _ in range(halvings):
+        levels.append(ops.avg_pool2d(levels[-1], 2, 2))
+    largest = levels[-1]
+    levels += [ops.avg_pool2d(largest, 2 * reach + 1, 1, reach) for reach in AROUND]
+    around = levels[-1].mean((2, 3), True)
+    around = _channels(around, 0, 3) / _channels(around, 3, 1)
+    for level in levels[::-1]:
+        known = _channels(level, 3, 1)
+        around = resized(around, level.shape[2], level.shape[3])
+        own = _channels(level, 0, 3) / known
+        around = around + (2 * known).clip(0, 1) * (own - around)
+    around = resized(around, image.shape[2], image.shape[3])
+    return ungated + white * (around - ungated)
 
 
 def _light(tint: Tensor, vivid: Tensor, height: int, width: int) -> Tensor:

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from unshine import optics
 from unshine.networks.three_stage import (
+    AROUND,
     CELL,
     CLIPPED,
     REACH,
     STAGES,
     TINT,
+    UNKNOWN,
     Sizes,
     blend,
     highlight_map,
@@ -164,7 +166,7 @@ class ThreeStage(nn.Module):
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.multiple = sizes.multiple
+        self.multiple, self.halvings = sizes.multiple, sizes.halvings
         self.physics = EncoderDecoder(*STAGES["physics"], 0, sizes.physics)
         self.refine = EncoderDecoder(*STAGES["refine"], sizes.physics[0], sizes.refine, light=True)
         self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone)
@@ -206,7 +208,7 @@ class ThreeStage(nn.Module):
         # Stage 3.
         tone, _, _ = self.tone(torch.cat([diffuse, residue, image], 1), features)
         taken, ungated = _subtract(image, linear, light, vivid, answer + tone[:, :5])
-        ungated = ungated.clip(0, 1)
+        ungated = _filled(image, ungated.clip(0, 1), self.halvings)
         votes = tone[:, 5:]
         logits = _agreed(votes)
         highlight = highlight_map(logits)
@@ -251,6 +253,30 @@ def _subtract(
     low, high = CLIPPED
     clipped = ((image - low) / (high - low)).clip(0, 1)
     return taken, measured + clipped * (filled - measured)
+
+
+def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
+    """Fill what is clipped in all colours from what surrounds it: no second disc, no grid.
+
+    Means of what is known, over cells of 4, 8, 16 ... pixels, over windows of the largest, and
+    over the whole image: every place takes the finest of them that knows enough.
+    """
+    low, high = CLIPPED
+    white = ((image.amin(1, keepdim=True) - low) / (high - low)).clip(0, 1)
+    known = 1 - UNKNOWN * white
+    levels = [F.avg_pool2d(torch.cat([ungated * known, known], 1), CELL)]
+    for _ in range(halvings):
+        levels.append(F.avg_pool2d(levels[-1], 2))
+    largest = levels[-1]
+    levels += [F.avg_pool2d(largest, 2 * reach + 1, 1, reach) for reach in AROUND]
+    around = levels[-1].mean((2, 3), keepdim=True)
+    around = around[:, :3] / around[:, 3:]
+    for level in reversed(levels):
+        known = level[:, 3:]
+        around = F.interpolate(around, size=level.shape[-2:], mode="bilinear")
+        around = around + (2 * known).clip(0, 1) * (level[:, :3] / known - around)
+    around = F.interpolate(around, size=image.shape[-2:], mode="bilinear")
+    return ungated + white * (around - ungated)
 
 
 def _light(tint: Tensor, vivid: Tensor, size: torch.Size) -> Tensor:
