@@ -1,8 +1,9 @@
 """The networks: `three_stage` (ours) and `tshrnet` (the paper's), each once per framework.
 
-A network is a package that knows itself: what `Network` lists stands in its ``__init__.py``, and
-``build(weights)`` in its ``torch.py`` and ``mindspore.py`` makes the framework's network. Nothing
-else in the project asks which network it has.
+A network is a package that knows itself: what `Network` lists stands in its ``__init__.py``. Its
+``torch.py`` and ``mindspore.py`` make the framework's network: ``build(weights)`` of weights,
+``untrained(seed, variant, width)`` for training, for which MindSpore's also has
+``load(network, tensors)`` and ``tensors(network)``. Nothing else asks which network it has.
 """
 
 from pathlib import Path

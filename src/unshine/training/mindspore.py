@@ -19,13 +19,11 @@ from unshine.engines.mindspore import use
 from unshine.errors import UnshineError
 from unshine.layers import Layers
 from unshine.networks import NETWORKS, in_its_space
-from unshine.networks.three_stage import mindspore as three_stage
 from unshine.networks.tshrnet import mindspore as tshrnet
 from unshine.networks.weights import Weights, read_weights, write_weights
 from unshine.pixels import Floats
 from unshine.training import checkpoints, loop, validation
 from unshine.training.adam_mindspore import Adam
-from unshine.training.losses import WEIGHTS
 from unshine.training.mindspore_data import stream
 from unshine.training.recipes import Recipe, ema_decay
 from unshine.training.settings import Settings
@@ -67,7 +65,7 @@ class Run(loop.Run):
         self.ema = [_copy("average", x) for x in self.parameters] if recipe.ema else []
         if self.checkpoint:
             self._restore(self.checkpoint)
-        self.terms = (*(WEIGHTS if recipe.network == "three_stage" else recipe.outputs), "total")
+        self.terms = _names_of_terms(recipe)
         self.ema_network = _build(settings).set_train(False)
         self._infer = mindspore.jit(self.ema_network.construct)
         self.network.set_train()
@@ -108,9 +106,8 @@ class Run(loop.Run):
 
     def save_weights(self, path: Path) -> None:
         """Write the weights that `engine` last wrapped."""
-        network: Any = self.recipe.network
-        variant: Any = self.recipe.variant
-        write_weights(path, Weights(network, _tensors(self.ema_network), variant))
+        tensors = _tensors(self.ema_network)
+        write_weights(path, Weights(self.recipe.network, tensors, self.recipe.variant))
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write all that is needed to go on as if never stopped."""
@@ -237,12 +234,19 @@ def _tensors(network: nn.Cell) -> dict[str, NDArray[Any]]:
     return {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
 
 
+def _names_of_terms(recipe: Recipe) -> tuple[str, ...]:
+    """Return what the losses call their terms, in their order: graphs return the values alone."""
+    some = Tensor(np.zeros((1, 3, 2, 2), np.float32))
+    return tuple(
+        recipe.losses(dict.fromkeys(recipe.outputs, some), dict.fromkeys(recipe.truth, some))
+    )
+
+
 def _fill(network: nn.Cell, path: Path, recipe: Recipe) -> None:
     weights = read_weights(path)
     if weights.network != recipe.network:
         raise UnshineError(f"{path} holds the weights of another network than this one.")
-    load = tshrnet.load if weights.network == "tshrnet" else three_stage.load
-    load(network, weights.tensors)
+    recipe.module("mindspore").load(network, weights.tensors)
 
 
 def _copy(prefix: str, parameter: Parameter) -> Parameter:

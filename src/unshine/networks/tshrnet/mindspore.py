@@ -142,6 +142,11 @@ class TSHRNet(nn.Cell):
         return first, second, residue, diffuse, clean
 
 
+def untrained(seed: int, variant: str, width: int) -> TSHRNet:
+    """Make an untrained network, filled from NumPy's random numbers; see `TSHRNet`."""
+    return TSHRNet(variant, seed, width)
+
+
 def build(weights: Weights) -> TSHRNet:
     """Build the network that weights are of, and fill it; it is in evaluation mode."""
     network = TSHRNet(weights.variant, width=width_of(weights.tensors))
