@@ -11,7 +11,6 @@ import mindspore
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from mindspore.communication import get_group_size, get_rank, init
-from numpy.typing import NDArray
 
 from unshine import extras
 from unshine.data import readers
@@ -19,7 +18,6 @@ from unshine.engines.mindspore import use
 from unshine.errors import UnshineError
 from unshine.layers import Layers
 from unshine.networks import NETWORKS, in_its_space
-from unshine.networks.tshrnet import mindspore as tshrnet
 from unshine.networks.weights import Weights, read_weights, write_weights
 from unshine.pixels import Floats
 from unshine.training import checkpoints, loop, validation
@@ -106,7 +104,7 @@ class Run(loop.Run):
 
     def save_weights(self, path: Path) -> None:
         """Write the weights that `engine` last wrapped."""
-        tensors = _tensors(self.ema_network)
+        tensors = self.recipe.module("mindspore").tensors(self.ema_network)
         write_weights(path, Weights(self.recipe.network, tensors, self.recipe.variant))
 
     def save_checkpoint(self, folder: Path) -> None:
@@ -225,13 +223,6 @@ def _build(settings: Settings) -> nn.Cell:
     if precision == "bf16":
         network = mindspore.amp.auto_mixed_precision(network, "auto", mindspore.bfloat16)
     return network
-
-
-def _tensors(network: nn.Cell) -> dict[str, NDArray[Any]]:
-    """Return everything that a network has learnt, under PyTorch's names."""
-    if isinstance(network, tshrnet.TSHRNet):
-        return tshrnet.tensors(network)
-    return {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
 
 
 def _names_of_terms(recipe: Recipe) -> tuple[str, ...]:

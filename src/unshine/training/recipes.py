@@ -96,12 +96,7 @@ class Recipe:
 
     def build(self, framework: Literal["torch", "mindspore"], seed: int) -> Any:
         """Make the untrained network: PyTorch's `nn.Module` or MindSpore's `nn.Cell`."""
-        module = self.module(framework)
-        if self.network == "tshrnet":
-            return module.untrained(seed, self.variant, self.width)
-        from unshine.networks import three_stage
-
-        return module.ThreeStage(three_stage.FAST)
+        return self.module(framework).untrained(seed, self.variant, self.width)
 
     def module(self, framework: Literal["torch", "mindspore"]) -> Any:
         """Import what the network is in a framework: its ``torch.py`` or ``mindspore.py``."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unshine import optics
 from unshine.errors import UnshineError
+from unshine.networks import three_stage
 from unshine.networks.mindspore_ops import convolution, doubled, padded, resized
 from unshine.networks.three_stage import (
     AROUND,
@@ -155,6 +156,11 @@ class ThreeStage(nn.Cell):
         )
 
 
+def untrained(seed: int, variant: str, width: int) -> ThreeStage:
+    """Make an untrained network of the sizes `FAST`, filled from the framework's random numbers."""
+    return ThreeStage(three_stage.FAST)
+
+
 def build(weights: Weights) -> ThreeStage:
     """Build the network that weights are of, and fill it; it is in evaluation mode."""
     network = ThreeStage(sizes_of(weights.tensors))
@@ -175,6 +181,11 @@ def load(cell: nn.Cell, tensors: dict[str, NDArray[Any]]) -> None:
         raise UnshineError("These weights are of another network than this one.")
     for name, parameter in own.items():
         parameter.set_data(Tensor(tensors[name].astype(np.float32)))
+
+
+def tensors(network: nn.Cell) -> dict[str, NDArray[Any]]:
+    """Return a network's parameters; their names are PyTorch's."""
+    return {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
 
 
 def _subtract(

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unshine import optics
+from unshine.networks import three_stage
 from unshine.networks.three_stage import (
     AROUND,
     CELL,
@@ -226,6 +227,11 @@ class ThreeStage(nn.Module):
             votes,
             light.detach(),
         )
+
+
+def untrained(seed: int, variant: str, width: int) -> ThreeStage:
+    """Make an untrained network of the sizes `FAST`, filled from the framework's random numbers."""
+    return ThreeStage(three_stage.FAST)
 
 
 def build(weights: Weights) -> ThreeStage:
