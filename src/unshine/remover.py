@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unshine import engines, optics, pixels
+from unshine import engines, masks, optics, pixels
 from unshine.errors import UnshineError
 from unshine.grain import Grain
 from unshine.layers import Layers
@@ -247,7 +247,7 @@ class Analysis:
         """
         strength = pixels.share("strength", strength)
         sensitivity = pixels.share("sensitivity", sensitivity)
-        mask = None if mask is None else _checked_mask(mask, self._size)
+        mask = None if mask is None else masks.checked(mask, self._size)
         rgb, result = pixels.rgb(self.image), np.array(self.image)
         target = pixels.colours(result)
         if strength == 0:
@@ -258,7 +258,7 @@ class Analysis:
             before = pixels.to_display(rgb[rows])
             after = decided(rows, before)
             if mask is not None:
-                say = _authority(mask[rows])
+                say = masks.authority(mask[rows])
                 after = _mix(after, certain(rows, before), say.clip(0, None))
                 after = _mix(before, after, 1 + say.clip(None, 0))
             changed = (after != before).any(-1)
@@ -324,7 +324,7 @@ class Analysis:
             As for `clean`.
         """
         _, highlight = self._decided(pixels.share("sensitivity", sensitivity))
-        say = None if mask is None else _authority(_checked_mask(mask, self._size))
+        say = None if mask is None else masks.authority(masks.checked(mask, self._size))
         if highlight is None:
             clean = self._source("clean")
             found = self._whole(lambda rows, x: optics.highlight_map(x, clean(rows, x), 2), 1)
@@ -382,8 +382,15 @@ class Analysis:
         """Return what gives rows of a layer of three colours."""
         if name in APART:
             plain = Enlargement(self.working, self.outputs[name], self._size)
-            top = 1 if name == "albedo" else None
-            return lambda rows, before: plain(rows, before).clip(0, top)
+            if name == "albedo":
+                return lambda rows, before: plain(rows, before).clip(0, 1)
+            albedo, diffuse = self._source("albedo"), self._source("diffuse")
+            # A·S is D at most: with R it never exceeds the image.
+            return lambda rows, before: np.minimum(
+                plain(rows, before).clip(0, None),
+                optics.decode(diffuse(rows, before))
+                / optics.decode(albedo(rows, before)).clip(1e-6, None),
+            )
         if name == "specular":
             diffuse = self._source("diffuse")
             return lambda rows, before: optics.residue(
@@ -400,33 +407,6 @@ class Analysis:
         for rows in pixels.strips(self._size):
             full[rows] = source(rows, pixels.to_display(rgb[rows]))
         return full
-
-
-def _checked_mask(mask: Any, size: tuple[int, int]) -> NDArray[Any]:
-    """Return a mask as H×W, of a type that `_authority` takes."""
-    if isinstance(mask, Image.Image) and mask.mode not in ("1", "L", "I;16", "F"):
-        mask = mask.convert("L")
-    mask = np.asarray(mask)
-    if mask.shape == (*size, 1):
-        mask = mask[..., 0]
-    if mask.shape != size:
-        raise ValueError(f"A mask has the image's height and width, {size}, not {mask.shape}.")
-    if mask.dtype.kind != "f" and mask.dtype not in (np.uint8, np.uint16, np.bool_):
-        raise ValueError(f"A mask is uint8, uint16, bool or float, not {mask.dtype}.")
-    # Written so that NaN is refused too.
-    if mask.dtype.kind == "f" and not (mask.min() >= 0 and mask.max() <= 1):
-        raise ValueError(f"A float mask is in [0, 1]; this one is in [{mask.min()}, {mask.max()}].")
-    return mask
-
-
-def _authority(mask: NDArray[Any]) -> Floats:
-    """From a mask to −1 (protect), 0 (let the network decide), 1 (a highlight for certain)."""
-    if mask.dtype.kind in "fb":
-        return 2 * mask.astype(np.float32) - 1
-    # Integers have two middles, 127 and 128: both are 0.
-    half = np.float32(np.iinfo(mask.dtype).max // 2)
-    above: Floats = mask.astype(np.float32) - half
-    return np.where(above > 0, above - 1, above) / half
 
 
 def _mix(before: Floats, after: Floats, amount: Any) -> Floats:
