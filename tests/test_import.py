@@ -14,7 +14,18 @@ HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "mindspore", "bpy", "onnx", "sc
 
 
 FLOORS = (
-    ("errors", "exposure", "extras", "files", "layers", "metrics", "optics", "pixels", "tone"),
+    (
+        "errors",
+        "exposure",
+        "extras",
+        "files",
+        "layers",
+        "masks",
+        "metrics",
+        "optics",
+        "pixels",
+        "tone",
+    ),
     ("classical", "grain", "io", "networks", "steady", "upsampling"),
     ("data", "engines", "synth"),
     ("remover",),

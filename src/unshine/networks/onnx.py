@@ -13,11 +13,13 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from unshine.networks.weights import Weights
 
 OPSET = 18
+SMALL = 8
+"""Constants of fewer numbers are no parameters."""
 
 
 class _Shipped(torch.nn.Module):
@@ -80,15 +82,19 @@ def refer(model: onnx.ModelProto, weights: Path) -> None:
     with weights.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
+        data = file.read()
+    header.pop("__metadata__", None)
+    # By what they hold: the exporter renames what it reshapes.
+    offsets = {data[slice(*x["data_offsets"])]: x["data_offsets"] for x in header.values()}
     graph = model.graph
     kept, casts = [], []
     for tensor in graph.initializer:
         entry = header.get(tensor.name.removeprefix("network."))
-        if entry is None:
+        found = entry["data_offsets"] if entry else offsets.get(_as_halves(tensor))
+        if found is None:
             kept.append(tensor)
             continue
-        assert entry["dtype"] == "F16" and entry["shape"] == list(tensor.dims)
-        start, end = entry["data_offsets"]
+        start, end = found
         stored = TensorProto(
             name=tensor.name + ".half",
             data_type=TensorProto.FLOAT16,
@@ -104,3 +110,9 @@ def refer(model: onnx.ModelProto, weights: Path) -> None:
     del graph.initializer[:], graph.node[:]
     graph.initializer.extend(kept)
     graph.node.extend(nodes)
+
+
+def _as_halves(tensor: TensorProto) -> bytes:
+    """Return the bytes of a parameter in float16; none for what is too small, or no parameter."""
+    values = numpy_helper.to_array(tensor)
+    return values.astype("<f2").tobytes() if values.dtype == "f4" and values.size > SMALL else b""
