@@ -128,12 +128,18 @@ def auc(answers: list[Answer]) -> float:
     return above / (count * (len(truth) - count))
 
 
-def operating_bias(scenes: list[Answer], stay: list[tuple[str, Answer]], matte: Floats) -> float:
+def operating_bias(
+    scenes: list[Answer],
+    stay: list[tuple[str, Answer]],
+    matte: Floats,
+    photos: list[Answer],
+) -> float:
     """Choose the shipped operating point: the largest bias that keeps the promises.
 
     Of whole scenes, p90 of the RMS change is at most 2 levels, and the median share of pixels that
     change by more than 8 levels below 0.3 %; frozen matte tuples change by at most 1 level on
-    average; each kind of thing that must stay changes by less than 3 levels where it is bright.
+    average; each kind of thing that must stay changes by less than 3 levels where it is bright; no
+    photograph, whether trained on or not, changes by more than 8 levels (RMS).
 
     Parameters
     ----------
@@ -142,6 +148,8 @@ def operating_bias(scenes: list[Answer], stay: list[tuple[str, Answer]], matte: 
     stay : list of (kind, Answer)
     matte : array, (tuples, biases)
         `Answer.changes` of the frozen matte tuples.
+    photos : list of Answer
+        Further photographs without gloss, also such as were trained on; may be empty.
     """
     allowed = matte.mean(0) <= 1
     for index, bias in enumerate(BIASES):
@@ -154,6 +162,8 @@ def operating_bias(scenes: list[Answer], stay: list[tuple[str, Answer]], matte: 
             allowed[index] = np.percentile(rms, 90) <= 2 and np.median(shares) < 0.003
         if allowed[index]:
             allowed[index] = max(stay_changes(stay, bias).values()) < 3
+        if allowed[index]:
+            allowed[index] = max((x.change(bias) for x in (*scenes, *photos)), default=0) <= 8
     return float(BIASES[allowed].max())
 
 
@@ -174,6 +184,9 @@ def main(
     shen_zheng: Annotated[Path | None, typer.Option(help="Folder of Shen & Zheng's pairs.")] = None,
     shiq: Annotated[Path | None, typer.Option(help="Folder of SHIQ.")] = None,
     scenes: Annotated[Path | None, typer.Option(help="Folder of scenes without gloss.")] = None,
+    photos: Annotated[
+        Path | None, typer.Option(help="More of them for the rule, also such as were trained on.")
+    ] = None,
     out: Annotated[Path, typer.Option("-o", help="CSV and plot, less ending.")] = Path("curves"),
     ship: Annotated[
         Path | None, typer.Option(help="Write the last weights, at the rule's operating point.")
@@ -184,7 +197,9 @@ def main(
     given = {protocol: folder for protocol, folder in pairs.items() if folder}
     rows: list[dict[str, object]] = []
     for path in weights:
-        found, bias = curve(engines.load("onnx", "cpu", path, None), path.stem, given, scenes)
+        found, bias = curve(
+            engines.load("onnx", "cpu", path, None), path.stem, given, scenes, photos
+        )
         rows += found
     with out.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
@@ -202,7 +217,11 @@ def main(
 
 
 def curve(
-    engine: engines.Engine, name: str, pairs: dict[str, Path], scenes: Path | None
+    engine: engines.Engine,
+    name: str,
+    pairs: dict[str, Path],
+    scenes: Path | None,
+    photos: Path | None = None,
 ) -> tuple[list[dict[str, object]], float]:
     """Return the rows of one network's curve and the rule's bias; print them, and the AUC."""
     frozen = [x for _, x in read_frozen(engine, "tuples")]
@@ -224,7 +243,7 @@ def curve(
     if whole:
         harms["scenes"] = np.mean([x.changes() for x in whole], 0)
     stay = list(read_frozen(engine, "stay"))
-    chosen = operating_bias(whole, stay, matte)
+    chosen = operating_bias(whole, stay, matte, read_scenes(engine, photos) if photos else [])
     print(f"{name}: AUC in its own domain {auc(frozen):.3f}; the rule's bias {chosen:g}")
     for kind, change in sorted(stay_changes(stay, chosen).items(), key=lambda item: -item[1])[:5]:
         print(f"  {kind}: {change:.2f} levels where bright")

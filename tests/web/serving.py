@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 COFFEE = Path(__file__).parents[2] / "examples" / "coffee.png"
-SMOOTH = ImageFilter.GaussianBlur(1.5)
+SMOOTH = ImageFilter.GaussianBlur(1.2)
 """So that the JPEG planes of a preview are close to the image."""
 
 
@@ -26,8 +26,8 @@ def image(height: int = 60, width: int = 90, seed: int = 0) -> np.ndarray:
         size = (enough * photograph.width, enough * photograph.height)
         values = np.asarray(photograph.convert("RGB").resize(size).filter(SMOOTH))
     # Around the spoon's highlight.
-    top = min(enough * 292 - height // 2, values.shape[0] - height)
-    left = min(enough * 357 - width // 2, values.shape[1] - width)
+    top = min(enough * 258 - height // 2, values.shape[0] - height)
+    left = min(enough * 345 - width // 2, values.shape[1] - width)
     part = values[top : top + height, left : left + width]
     return np.ascontiguousarray(part[:, :: -1 if seed % 2 else 1])
 
