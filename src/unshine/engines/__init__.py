@@ -121,8 +121,10 @@ def ask(
     dict of str to ndarray
         As of `Engine.__call__`, in the images' own tone.
     """
+    if not engine.network.EXPOSED:
+        return engine(image, outputs)
     power = exposure.exponent(image)
-    if not engine.network.EXPOSED or (power == 1).all():
+    if (power == 1).all():
         return engine(image, outputs)
     found = exposure.restore(engine.network, image, engine(image**power), power)
     return {name: found[name] for name in outputs or engine.names}

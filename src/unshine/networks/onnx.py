@@ -19,7 +19,7 @@ from unshine.networks.weights import Weights
 
 OPSET = 18
 SMALL = 8
-"""Constants of fewer numbers are no parameters."""
+"""Constants of at most so many numbers are no parameters."""
 
 
 class _Shipped(torch.nn.Module):
@@ -84,6 +84,7 @@ def refer(model: onnx.ModelProto, weights: Path) -> None:
         header = json.loads(file.read(length))
         data = file.read()
     header.pop("__metadata__", None)
+    assert all(entry["dtype"] == "F16" for entry in header.values())
     # By what they hold: the exporter renames what it reshapes.
     offsets = {data[slice(*x["data_offsets"])]: x["data_offsets"] for x in header.values()}
     graph = model.graph
@@ -113,6 +114,9 @@ def refer(model: onnx.ModelProto, weights: Path) -> None:
 
 
 def _as_halves(tensor: TensorProto) -> bytes:
-    """Return the bytes of a parameter in float16; none for what is too small, or no parameter."""
+    """Return a parameter's bytes in float16; none for what is too small, or would be rounded."""
     values = numpy_helper.to_array(tensor)
-    return values.astype("<f2").tobytes() if values.dtype == "f4" and values.size > SMALL else b""
+    if values.dtype != "f4" or values.size <= SMALL:
+        return b""
+    halves = values.astype("<f2")
+    return halves.tobytes() if (halves == values).all() else b""
