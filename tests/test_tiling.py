@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unshine import exposure
 from unshine.remover import Remover
 from unshine.tiling import OVERLAP, TiledAnalysis, _ramps, _tiles
 
@@ -33,6 +34,7 @@ def test_tiles_are_seamless(
     remover: Remover, tiny_weights: Path, shape: tuple[int, ...], dtype: type
 ) -> None:
     image = _image(*shape, dtype=dtype)
+    image[::3] = image.max()  # bright on average, reduced or not, so that nothing brightens it
     whole = Remover(weights=tiny_weights, working_size=1000).analyse(image)
     tiled = TiledAnalysis(remover, image)
     step = 1 if np.dtype(dtype).kind in "u" else 1e-5
@@ -80,3 +82,18 @@ def test_tiles_cover_everything_and_overlap_enough(length: int, tile: int) -> No
         assert part.stop - part.start == min(length, tile)
         covered[part] += _ramps(part, length)
     assert covered.min() > 0.5
+
+
+def test_a_dark_corner_of_a_usual_image_is_not_brightened_alone(
+    remover: Remover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.full((400, 600, 3), 180, np.uint8)
+    image[:150, :150] = 30
+    powers = []
+    monkeypatch.setattr(remover.engine.network, "EXPOSED", True)
+    original = exposure.restore
+    monkeypatch.setattr(exposure, "restore", lambda *a: powers.append(a[-1]) or original(*a))
+    TiledAnalysis(remover, image).clean()
+    assert powers == []
+    remover.analyse(image[:150, :150])
+    assert powers[0] < 0.5

@@ -90,7 +90,7 @@ class Remover:
         """Remove the highlights: the same as `remove`."""
         return self.remove(image, strength, **options)
 
-    def analyse(self, image: Any) -> "Analysis":
+    def analyse(self, image: Any, power: NDArray[np.float32] | None = None) -> "Analysis":
         """Run the network on an image, once, for any number of questions.
 
         Parameters
@@ -98,6 +98,9 @@ class Remover:
         image : ndarray, H×W, or H×W×C of 1 to 4 channels, or a Pillow image
             RGB or grey, each with or without alpha, display-encoded: uint8, uint16 or float in
             [0, 1]. Alpha is left alone.
+        power : ndarray, 1×1×1×1, optional
+            How dark images are brightened for the network, `exposure.exponent` of the whole where
+            this is a part of it; the image's own if left out.
 
         Returns
         -------
@@ -114,7 +117,7 @@ class Remover:
         values = pixels.from_pil(image) if isinstance(image, Image.Image) else np.asarray(image)
         working = pixels.reduce(pixels.rgb(values), self.working_size)
         batch = np.ascontiguousarray(working.transpose(2, 0, 1)[None])
-        found = engines.ask(self.engine, batch)
+        found = engines.ask(self.engine, batch, power=power)
         outputs = {name: output[0].transpose(1, 2, 0) for name, output in found.items()}
         return Analysis(values, working, outputs, self.engine.network)
 

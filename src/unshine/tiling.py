@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unshine import pixels
+from unshine import exposure, pixels
 from unshine.pixels import Floats
 from unshine.remover import Analysis, Remover
 
@@ -42,6 +42,9 @@ class TiledAnalysis:
     def __init__(self, remover: Remover, image: NDArray[Any]) -> None:
         self.remover, self.image = remover, image
         self._rgb = pixels.rgb(image)
+        # Of the whole: a dark corner of a usual photograph is no dark image.
+        seen = pixels.reduce(self._rgb, remover.working_size)
+        self._power = exposure.exponent(seen.transpose(2, 0, 1)[None])
 
     def clean(
         self, strength: float = 1.0, sensitivity: float = 0.5, mask: Any = None
@@ -101,7 +104,9 @@ class TiledAnalysis:
         for index, row in enumerate(rows):
             down = _ramps(row, height)[:, None, None]
             for column in columns:
-                analysis = self.remover.analyse(pixels.to_display(self._rgb[row, column]))
+                analysis = self.remover.analyse(
+                    pixels.to_display(self._rgb[row, column]), self._power
+                )
                 weight = down * _ramps(column, width)[:, None]
                 total[:, column] += weight * ask(analysis, row, column)
                 weights[:, column] += weight

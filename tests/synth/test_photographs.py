@@ -10,7 +10,7 @@ from PIL import Image
 
 from unshine import optics
 from unshine.errors import UnshineError
-from unshine.synth import glare, photographs, stay
+from unshine.synth import flat, glare, photographs, stay
 from unshine.synth.batch import BatchRandom
 from unshine.synth.photographs import PhotographStream, StayStream
 
@@ -107,6 +107,21 @@ def test_the_stream_of_what_must_stay_has_few_highlights():
     shares = torch.cat([(batch.highlight > 0.5).float().mean((1, 2, 3)) for batch in batches])
     assert (shares == 0).float().mean() > 0.5
     assert (shares > 0).any()
+
+
+def test_flat_things_have_a_surface_and_glare_lies_on_it_alone():
+    drawn = np.stack([flat.make(64, np.random.default_rng(k)) for k in range(12)])
+    assert np.array_equal(drawn[3], flat.make(64, np.random.default_rng(3)))
+    assert drawn.dtype == np.float32
+    assert 0 <= drawn.min() <= drawn.max() <= 1
+    surface = torch.from_numpy(drawn[..., 3:]).permute(0, 3, 1, 2)
+    assert (surface.mean((1, 2, 3)) > 0.2).all()
+    assert (surface == 0).any()
+    image = torch.from_numpy(drawn[..., :3]).permute(0, 3, 1, 2)
+    relief = torch.full((12, 1, 64, 64), 0.5)
+    scene = photographs.light_up(random(12), image, None, relief, surface, bands=1)
+    assert (scene.specular.amax(1, keepdim=True)[surface == 0] == 0).all()
+    assert (scene.specular.amax((1, 2, 3)) > 0).all()
 
 
 def test_glare_covers_little_and_is_never_negative():

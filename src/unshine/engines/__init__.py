@@ -106,7 +106,10 @@ def load(
 
 
 def ask(
-    engine: Engine, image: NDArray[np.float32], outputs: Sequence[str] | None = None
+    engine: Engine,
+    image: NDArray[np.float32],
+    outputs: Sequence[str] | None = None,
+    power: NDArray[np.float32] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Run a network on images at the exposure that it knows.
 
@@ -115,6 +118,8 @@ def ask(
     engine : Engine
     image, outputs
         As for `Engine.__call__`.
+    power : ndarray, N×1×1×1, optional
+        Of `exposure.exponent`, where the images are parts of something; else their own.
 
     Returns
     -------
@@ -123,7 +128,7 @@ def ask(
     """
     if not engine.network.EXPOSED:
         return engine(image, outputs)
-    power = exposure.exponent(image)
+    power = exposure.exponent(image) if power is None else power
     if (power == 1).all():
         return engine(image, outputs)
     found = exposure.restore(engine.network, image, engine(image**power), power)

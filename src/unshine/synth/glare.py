@@ -14,7 +14,7 @@ from torch import Tensor
 from unshine.synth.batch import BatchRandom, plane
 
 
-def draw(rng: BatchRandom, size: int, count: int = 4) -> Tensor:
+def draw(rng: BatchRandom, size: int, count: int = 4, bands: float = 0.1) -> Tensor:
     """Draw fields of glare.
 
     Each has up to `count` shapes: ellipses, rounded rectangles (windows, often with bars), tubes
@@ -28,6 +28,8 @@ def draw(rng: BatchRandom, size: int, count: int = 4) -> Tensor:
         Height and width.
     count : int
         How many shapes a field has at most.
+    bands : float
+        How often a band runs across a field.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def draw(rng: BatchRandom, size: int, count: int = 4) -> Tensor:
         bar = torch.sigmoid((torch.cos(2 * math.pi * u / period).abs() - 0.25) * 12)
         shape = shape * (1 - bars * (1 - bar))
         field = torch.maximum(field, shape * present * rng.log_uniform(0.3, 1))
-    return torch.maximum(field, _band(rng, x, y) * rng.bernoulli(0.1))
+    return torch.maximum(field, _band(rng, x, y) * rng.bernoulli(bands))
 
 
 def _band(rng: BatchRandom, x: Tensor, y: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch.utils.data import IterableDataset
 
 from unshine import optics
 from unshine.errors import UnshineError
-from unshine.synth import camera, glare, patterns, stay
+from unshine.synth import camera, flat, glare, patterns, stay
 from unshine.synth.batch import BatchRandom, worker_seed
 from unshine.synth.camera import Tuples
 from unshine.synth.procedural import Scene
@@ -81,6 +81,8 @@ class PhotographStream(IterableDataset[Any]):
 class StayStream(IterableDataset[Any]):
     """Batches of the things of `unshine.synth.stay`, some with glare on them.
 
+    One batch in four is of the cards, pages and boards of `unshine.synth.flat`, most with glare.
+
     Parameters
     ----------
     size : int
@@ -98,6 +100,13 @@ class StayStream(IterableDataset[Any]):
         rng, generator, atlas = _randomness(self.seed)
         kinds = [*stay.KINDS, *stay.OFTEN, *stay.OFTEN]
         while True:
+            if rng.random() < 0.25:
+                images = np.stack([flat.make(self.size, rng) for _ in range(self.batch)])
+                yield _developed(
+                    images, None, atlas, [0.85] * self.batch, rng, generator,
+                    bands=flat.BANDS, window=flat.WINDOW, share=flat.SHARE,
+                )  # fmt: skip
+                continue
             chosen = [str(kind) for kind in rng.choice(kinds, self.batch)]
             images = np.stack([stay.make(kind, self.size, rng) for kind in chosen])
             chances = [0.45 * (kind in stay.SHINY) for kind in chosen]
@@ -116,18 +125,25 @@ def _developed(
     chances: list[float],
     rng: np.random.Generator,
     generator: torch.Generator,
+    bands: float = 0.1,
+    window: float = WINDOW,
+    share: float = SHARE,
 ) -> Tuples:
-    """Mirror (B, H, W, 3) display images, light some up by chance, photograph them."""
+    """Mirror (B, H, W, 3) display images, light some up by chance, photograph them.
+
+    A fourth plane says where glare may lie.
+    """
     batch, size = images.shape[:2]
     image = torch.from_numpy(images).permute(0, 3, 1, 2)
     random = BatchRandom(batch, generator)
     image = torch.where(random.bernoulli(0.5) > 0, image, image.flip(-1))
+    image, surface = image[:, :3], image[:, 3:] if image.shape[1] > 3 else 1
     corners = rng.integers(0, atlas.shape[-1] - size, (batch, 2))
     relief = torch.cat([atlas[..., y : y + size, x : x + size] for y, x in corners])
     with torch.no_grad():
         shiny = (random.uniform(0, 1) < torch.tensor(chances).view(-1, 1, 1, 1)).float()
-        scene = light_up(random, image, library, relief, shiny)
-        return camera.develop(scene, generator, metered=False, window=WINDOW, share=SHARE)
+        scene = light_up(random, image, library, relief, shiny * surface, bands)
+        return camera.develop(scene, generator, metered=False, window=window, share=share)
 
 
 def files(folder: Path) -> list[Path]:
@@ -210,7 +226,12 @@ def excess(path: Path, size: int, rng: np.random.Generator) -> Iterator[NDArray[
 
 
 def light_up(
-    random: BatchRandom, image: Tensor, library: Tensor | None, relief: Tensor, shiny: Tensor
+    random: BatchRandom,
+    image: Tensor,
+    library: Tensor | None,
+    relief: Tensor,
+    shiny: Tensor,
+    bands: float = 0.1,
 ) -> Scene:
     """Make scenes of photographs: D is the photograph, R is drawn or transplanted.
 
@@ -223,8 +244,10 @@ def light_up(
         Highlights to transplant, from `excess`.
     relief : Tensor, (B, 1, H, W)
         In [0, 1], of what glare may be broken up by.
-    shiny : Tensor, (B, 1, 1, 1)
+    shiny : Tensor, (B, 1, 1, 1) or (B, 1, H, W)
         1 where there is to be a highlight, else 0.
+    bands : float
+        How often glare runs across all of the image.
 
     Returns
     -------
@@ -232,7 +255,7 @@ def light_up(
         Its albedo is 0 all over, which says that nobody knows it.
     """
     size = image.shape[-1]
-    field = glare.broken(random, glare.draw(random, size), relief)
+    field = glare.broken(random, glare.draw(random, size, bands=bands), relief)
     if library is not None and len(library):
         moved = glare.transplant(random, library, size)
         field = torch.where(random.bernoulli(0.5) > 0, moved, field)

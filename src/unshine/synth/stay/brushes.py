@@ -42,6 +42,37 @@ def ground(size: int, rng: np.random.Generator, low: float, high: float) -> Canv
     return image, ImageDraw.Draw(image)
 
 
+def foliage(size: int, rng: np.random.Generator) -> Image.Image:
+    """A lawn of blades or a bush of leaves, lit from above, partly out of focus."""
+    image, draw = ground(size, rng, 0.02, 0.5)
+    base = np.array([rng.uniform(0.15, 0.6), rng.uniform(0.35, 0.75), rng.uniform(0, 0.3)])
+    blades, length = rng.random() < 0.6, size * rng.uniform(0.03, 0.2)
+    for _ in range(rng.integers(150, 500)):
+        x, y = rng.uniform(0, size, 2)
+        angle = rng.normal() * 0.5 - math.pi / 2 if blades else rng.uniform(0, 2 * math.pi)
+        dx, dy = length * math.cos(angle), length * math.sin(angle)
+        fill = tuple(int(v) for v in (255 * base * rng.uniform(0.2, 1.3)).clip(0, 255))
+        if blades:
+            draw.line((x, y, x + dx, y + dy), fill, int(rng.integers(1, 2 + size // 90)))
+        else:
+            wide = rng.uniform(0.15, 0.4)
+            draw.polygon(
+                [(x, y), (x + dx / 2 - wide * dy, y + dy / 2 + wide * dx), (x + dx, y + dy),
+                 (x + dx / 2 + wide * dy, y + dy / 2 - wide * dx)],
+                fill,
+            )  # fmt: skip
+    return image.filter(ImageFilter.GaussianBlur(float(rng.choice([0.5, 1, 3, 8]))))
+
+
+def shaded(layer: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Let the light on a layer fall off in one direction, keeping its alpha."""
+    values = np.asarray(layer, np.float32).copy()
+    y, x = np.mgrid[: layer.height, : layer.width].astype(np.float32) / layer.width - 0.5
+    angle, fall = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.8)
+    values[..., :3] *= (1 - fall * (0.5 + x * math.cos(angle) + y * math.sin(angle)))[..., None]
+    return Image.fromarray(values.clip(0, 255).astype(np.uint8), layer.mode)
+
+
 def clutter(draw: ImageDraw.ImageDraw, size: int, rng: np.random.Generator, high: float) -> None:
     """Boxes and bodies in front of the ground, none brighter than `high`."""
     for _ in range(rng.integers(0, 7)):

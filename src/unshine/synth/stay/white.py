@@ -1,4 +1,4 @@
-"""What is simply white: daisies, collars, rims, leaves, faces, clouds, paper."""
+"""What is simply white: daisies, blossoms, china, collars, rims, leaves, faces, clouds, paper."""
 
 import math
 
@@ -7,9 +7,12 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from unshine.synth.stay.brushes import (
     blob,
+    clutter,
+    foliage,
     ground,
     light,
     random_colour,
+    shaded,
     write,
 )
 
@@ -47,6 +50,61 @@ def daisies(size: int, rng: np.random.Generator) -> Image.Image:
             fill=(235, int(rng.integers(150, 200)), 20),
         )
     return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5)))
+
+
+def blossoms(size: int, rng: np.random.Generator) -> Image.Image:
+    """Small white flowers strewn over a lawn or a bush, the far ones out of focus."""
+    image = foliage(size, rng)
+    typical = size * math.exp(rng.uniform(math.log(0.012), math.log(0.12)))
+    count, heart = int(rng.integers(4, 9 if rng.random() < 0.5 else 18)), rng.random() < 0.75
+    tint = np.array([1, rng.uniform(0.85, 1), rng.uniform(0.9, 1)])
+    for blurred in (rng.uniform(2, 9), rng.uniform(0.3, 2)):
+        # White below its transparency, so that blurring darkens no edge.
+        layer = Image.new("RGBA", (size, size), (235, 235, 235, 0))
+        draw = ImageDraw.Draw(layer)
+        for _ in range(rng.integers(2, 40)):
+            x, y, r = (*rng.uniform(0, 1, 2) * size, typical * rng.uniform(0.6, 1.5))
+            tilt, turn, level = rng.uniform(0.35, 1), rng.uniform(0, 6.3), rng.uniform(195, 255)
+            for k in range(count):
+                angle = turn + 2 * math.pi * k / count
+                # Each petal catches a little more or less light.
+                fill = tuple(int(v) for v in level * tint * rng.uniform(0.82, 1))
+                cx, cy = x + 0.6 * r * math.cos(angle), y + 0.6 * tilt * r * math.sin(angle)
+                half = r * max(0.25, 1.6 / count)
+                draw.ellipse((cx - half, cy - tilt * half, cx + half, cy + tilt * half), fill)
+            if heart:
+                half = r * rng.uniform(0.2, 0.35)
+                yellow = (int(rng.integers(190, 256)), int(rng.integers(140, 220)), 30)
+                draw.ellipse((x - half, y - tilt * half, x + half, y + tilt * half), yellow)
+        layer = layer.filter(ImageFilter.GaussianBlur(blurred))
+        image.paste(layer, (0, 0), layer)
+    return image
+
+
+def china(size: int, rng: np.random.Generator) -> Image.Image:
+    """Plates, cups, bowls, eggs and balls: white rims and bodies beside strong colours."""
+    image, draw = ground(size, rng, 0.1, 0.9)
+    clutter(draw, size, rng, 0.8)
+    for _ in range(rng.integers(1, 5)):
+        layer = Image.new("RGBA", (size, size))
+        draw = ImageDraw.Draw(layer)
+        x, y, r = (*rng.uniform(0.1, 0.9, 2) * size, rng.uniform(0.05, 0.5) * size)
+        tilt, white = rng.uniform(0.3, 1), light(rng)
+        if rng.random() < 0.3:  # a cup below its rim
+            body = white if rng.random() < 0.5 else random_colour(rng, 0.3, 1, 1)
+            draw.ellipse((x - 0.8 * r, y + 0.3 * r, x + 0.8 * r, y + 1.7 * r), body)
+            width = int(0.16 * r) + 1
+            draw.ellipse((x + 0.5 * r, y + 0.3 * r, x + 1.4 * r, y + r), outline=body, width=width)
+        # Rims and bands from without. A colour is the last: white inside a colour looks like gloss.
+        edge, count = 1.0, int(rng.integers(1, 5))
+        for k in range(count):
+            bright = k < count - 1 and rng.random() < 0.7 or count == 1 and r > 0.15 * size
+            fill = white if bright else random_colour(rng, 0.2, 1, 0.9)
+            draw.ellipse((x - edge * r, y - edge * tilt * r, x + edge * r, y + edge * tilt * r), fill)
+            edge *= rng.uniform(0.65, 0.97)
+        layer = layer.rotate(rng.uniform(-25, 25), Image.Resampling.BICUBIC, center=(x, y))
+        image.paste(shaded(layer, rng), (0, 0), layer)
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 3)))
 
 
 def collars(size: int, rng: np.random.Generator) -> Image.Image:
