@@ -101,7 +101,7 @@ def read_pairs(engine: engines.Engine, folder: Path, protocol: str) -> list[Answ
 
 
 def read_frozen(engine: engines.Engine, kind: str) -> Iterator[tuple[str, Answer]]:
-    """Run a network on the frozen tuples ("tuples") or the frozen things that stay ("stay")."""
+    """Run a network on the frozen "tuples", on "flat" things with glare, or on what must "stay"."""
     for path in sorted((FROZEN / kind).glob("*_image.png")):
         image = read_image(path)
         truth = path.with_name(path.name.replace("_image", "_clean"))
@@ -224,9 +224,11 @@ def curve(
     photos: Path | None = None,
 ) -> tuple[list[dict[str, object]], float]:
     """Return the rows of one network's curve and the rule's bias; print them, and the AUC."""
-    frozen = [x for _, x in read_frozen(engine, "tuples")]
-    glossy = [x for x in frozen if x.region().mean() > 0.002]
-    gains = {"own": np.mean([x.gains() for x in glossy], 0)}
+    frozen, flat = ([x for _, x in read_frozen(engine, kind)] for kind in ("tuples", "flat"))
+    gains = {
+        name: np.mean([x.gains() for x in answers if x.region().mean() > 0.002], 0)
+        for name, answers in (("own", frozen), ("flat", flat))
+    }
     matte = np.array([x.changes() for x in frozen if not x.region().any()])
     harms = {"own": matte.mean(0)}
     mit = pairs.get("mit")
@@ -280,7 +282,9 @@ def plot(rows: list[dict[str, object]], path: Path) -> None:
     for axis, kind in zip(axes[0], kinds, strict=True):
         for name in dict.fromkeys(str(row["weights"]) for row in rows):
             own = [r for r in rows if r["weights"] == name and r["harm on"] == kind]
-            real = [s for s in own[0] if s.startswith("gain") and s != "gain own"]
+            real = [
+                s for s in own[0] if s.startswith("gain") and s not in ("gain own", "gain flat")
+            ]
             sets = real if kind != "own" and real else ["gain own"]
             points = sorted(
                 (float(str(r["harm"])), float(np.mean([float(str(r[s])) for s in sets])))
@@ -299,11 +303,11 @@ def plot(rows: list[dict[str, object]], path: Path) -> None:
 
 
 def freeze(count: int = 40, each: int = 3, size: int = 128) -> None:
-    """Make the frozen sets. Run once; they stay as they are when the generators change."""
+    """Make what the frozen sets lack; what they have stays as it is when the generators change."""
     import torch
-    from PIL import Image
 
-    from unshine.synth import camera, patterns, stay
+    from unshine.synth import camera, flat, patterns, photographs, stay
+    from unshine.synth.batch import BatchRandom
     from unshine.synth.procedural import Studio
 
     generator = torch.Generator().manual_seed(2_026_112_500)
@@ -312,18 +316,36 @@ def freeze(count: int = 40, each: int = 3, size: int = 128) -> None:
         batches = [
             camera.develop(studio.render(8, generator), generator) for _ in range(count // 8)
         ]
-    for kind in ("tuples", "stay"):
-        (FROZEN / kind).mkdir(parents=True, exist_ok=True)
-    for layer in ("image", "clean"):
-        images = torch.cat([getattr(batch, layer) for batch in batches])
-        for index, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
-            pixels_ = pixels.from_display(image, np.dtype(np.uint8))
-            Image.fromarray(pixels_).save(FROZEN / "tuples" / f"{index:03}_{layer}.png")
+    _freeze_pairs("tuples", batches)
+    drawn = [flat.make(192, np.random.default_rng((2_026_112_600, k))) for k in range(16)]
+    planes = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
+    relief = studio.atlas[..., :192, :192].expand(16, 1, 192, 192)
+    with torch.no_grad():
+        scene = photographs.light_up(
+            BatchRandom(16, generator), planes[:, :3], None, relief, planes[:, 3:], flat.BANDS
+        )
+        _freeze_pairs("flat", [camera.develop(
+            scene, generator, metered=False, window=flat.WINDOW, share=flat.SHARE
+        )])  # fmt: skip
     for kind in stay.KINDS:
         for index in range(each):
             rng = np.random.default_rng((2_026_112_500, index, *kind.encode()))
-            drawn = pixels.from_display(stay.make(kind, size, rng), np.dtype(np.uint8))
-            Image.fromarray(drawn).save(FROZEN / "stay" / f"{kind}_{index}_image.png")
+            _freeze(FROZEN / "stay" / f"{kind}_{index}_image.png", stay.make(kind, size, rng))
+
+
+def _freeze_pairs(kind: str, batches: list[Any]) -> None:
+    for layer in ("image", "clean"):
+        images = np.concatenate([getattr(batch, layer).permute(0, 2, 3, 1) for batch in batches])
+        for index, image in enumerate(images):
+            _freeze(FROZEN / kind / f"{index:03}_{layer}.png", image)
+
+
+def _freeze(path: Path, image: Floats) -> None:
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        Image.fromarray(pixels.from_display(image, np.dtype(np.uint8))).save(path)
 
 
 def _psnr(a: Floats, b: Floats) -> float:

@@ -107,7 +107,11 @@ def _picture(width: int, height: int, rng: np.random.Generator) -> Image.Image:
 
 
 def _plate(
-    width: int, height: int, rng: np.random.Generator, levels: tuple[float, float], vivid: float = 0.7
+    width: int,
+    height: int,
+    rng: np.random.Generator,
+    levels: tuple[float, float],
+    vivid: float = 0.7,
 ) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """A ground of one colour, or of one running into another."""
     first = np.array(random_colour(rng, *levels, vivid), np.float32)

@@ -68,7 +68,10 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
 }
 """The kinds of things that must stay, and who draws them."""
 
-SHINY = ("lettering", "lines", "screen", "drawing", "collars", "rims", "leaves", "faces", "paper", "china")
+SHINY = (
+    "lettering", "lines", "screen", "drawing", "collars", "rims", "leaves", "faces", "paper",
+    "china",
+)  # fmt: skip
 """Kinds that may have glare on them all the same."""
 
 OFTEN = ("lamps", "flames", "neon", "sun", "stars", "moon", "faces", "collars", "blossoms", "china")

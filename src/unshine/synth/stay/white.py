@@ -98,9 +98,11 @@ def china(size: int, rng: np.random.Generator) -> Image.Image:
         # Rims and bands from without. A colour is the last: white inside a colour looks like gloss.
         edge, count = 1.0, int(rng.integers(1, 5))
         for k in range(count):
-            bright = k < count - 1 and rng.random() < 0.7 or count == 1 and r > 0.15 * size
+            bright = (k < count - 1 and rng.random() < 0.7) or (count == 1 and r > 0.15 * size)
             fill = white if bright else random_colour(rng, 0.2, 1, 0.9)
-            draw.ellipse((x - edge * r, y - edge * tilt * r, x + edge * r, y + edge * tilt * r), fill)
+            draw.ellipse(
+                (x - edge * r, y - edge * tilt * r, x + edge * r, y + edge * tilt * r), fill
+            )
             edge *= rng.uniform(0.65, 0.97)
         layer = layer.rotate(rng.uniform(-25, 25), Image.Resampling.BICUBIC, center=(x, y))
         image.paste(shaded(layer, rng), (0, 0), layer)
