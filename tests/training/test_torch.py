@@ -55,6 +55,17 @@ def test_steps_on_one_batch_lower_its_loss(tmp_path):
     assert min(totals[-3:]) < 0.9 * totals[0]
 
 
+def test_a_batch_out_of_range_changes_nothing(tmp_path):
+    run = new_run(settings(tmp_path, warmup=1))
+    before = {name: x.clone() for name, x in run.network.state_dict().items()}
+    tuples = batch(1)
+    run.train_step(tuples._replace(image=tuples.image * torch.nan))
+    assert all(torch.equal(x, before[name]) for name, x in run.network.state_dict().items())
+    run.train_step(tuples)
+    assert torch.isfinite(run.recent[-1]["total"])
+    assert any(not torch.equal(x, before[name]) for name, x in run.network.state_dict().items())
+
+
 def test_a_resumed_run_goes_on_as_if_never_stopped(tmp_path):
     straight = new_run(settings(tmp_path, warmup=2))
     for seed in range(3):

@@ -172,7 +172,7 @@ def _compile_step(run: Run) -> Callable[..., tuple[Tensor, ...]]:
         if max_norm:
             norm = ops.addn(each(_squared_norm, found)).sqrt()
             scale = (max_norm / (norm + 1e-6)).clip(None, 1)
-            found = each(ops.partial(_scaled, scale), found)
+            found = each(ops.partial(_scaled, scale, norm.isfinite()), found)
         if weight_decay:
             # AdamW: the decay is Adam's companion, not part of the gradient.
             each(ops.partial(_lerp_, weight_decay * rate), parameters, nothing)
@@ -196,8 +196,9 @@ def _squared_norm(gradient: Tensor) -> Tensor:
     return gradient.square().sum()
 
 
-def _scaled(scale: Tensor, gradient: Tensor) -> Tensor:
-    return gradient * scale
+def _scaled(scale: Tensor, finite: Tensor, gradient: Tensor) -> Tensor:
+    """Scale a gradient; a batch out of range gives none."""
+    return ops.where(finite, gradient * scale, ops.zeros_like(gradient))
 
 
 def _lerp_(share: Tensor, parameter: Parameter, towards: Tensor | float) -> bool:

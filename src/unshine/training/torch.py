@@ -93,9 +93,14 @@ class Run(loop.Run):
         terms = self.losses(truth)
         self.optimiser.zero_grad()
         self.fabric.backward(terms["total"])
+        finite = True
         if self.recipe.max_norm:
-            self.fabric.clip_gradients(self.model, self.optimiser, max_norm=self.recipe.max_norm)
-        self.optimiser.step()
+            norm = self.fabric.clip_gradients(
+                self.model, self.optimiser, max_norm=self.recipe.max_norm, error_if_nonfinite=False
+            )
+            finite = bool(norm.isfinite())
+        if finite:  # a single batch out of range must not end a training of days
+            self.optimiser.step()
         self.step += 1
         self.samples += truth.image.shape[0] * self.fabric.world_size
         if self.recipe.ema:
