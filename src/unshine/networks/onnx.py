@@ -64,9 +64,33 @@ def trace(weights: Weights, size: tuple[int, int] = (90, 70)) -> onnx.ModelProto
     del model.graph.value_info[:], model.metadata_props[:], model.graph.metadata_props[:]
     for node in model.graph.node:
         del node.metadata_props[:]
+    _powers_as_logarithms(model.graph)
     stated = {"network": weights.network, "variant": weights.variant}
     helper.set_model_props(model, {key: value for key, value in stated.items() if value})
     return model
+
+
+def _powers_as_logarithms(graph: onnx.GraphProto) -> None:
+    """Write ``x**p``, p no whole number, as ``exp(p log x)``, which ONNX Runtime vectorises.
+
+    A twelfth of the time of the three-stage network was in its powers.
+    """
+    nodes = []
+    constants = {x.name: numpy_helper.to_array(x) for x in graph.initializer if x.dims == []}
+    for node in graph.node:
+        if node.op_type == "Pow" and constants.get(node.input[1], 1) % 1:
+            x, power = node.input
+            (result,) = node.output
+            logarithm, product = f"{result}.log", f"{result}.product"
+            nodes += [
+                helper.make_node("Log", [x], [logarithm]),
+                helper.make_node("Mul", [logarithm, power], [product]),
+                helper.make_node("Exp", [product], [result]),
+            ]
+        else:
+            nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def refer(model: onnx.ModelProto, weights: Path) -> None:
