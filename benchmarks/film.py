@@ -28,7 +28,7 @@ from PIL import Image
 from publish import HERE, publish
 
 from unshine import film
-from unshine.engines.onnx import available_cpus
+from unshine.cpus import available_cpus
 from unshine.remover import Remover
 
 RATE = 25

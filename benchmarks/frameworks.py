@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from publish import MACHINE, publish
 
-from unshine.engines.onnx import available_cpus
+from unshine.cpus import available_cpus
 from unshine.networks.three_stage import FAST
 
 INFERENCE = (1, 256)

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from unshine.engines.onnx import available_cpus
+from unshine.cpus import available_cpus
 
 HERE = Path(__file__).parent
 MACHINE = {"cpus": str(available_cpus()), "machine": platform.machine()}

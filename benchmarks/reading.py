@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from publish import HERE, MACHINE, publish
 
-from unshine.engines.onnx import available_cpus
+from unshine.cpus import available_cpus
 from unshine.training.recipes import PAPER
 from unshine.training.settings import Settings
 from unshine.training.torch_data import stream

@@ -5,6 +5,8 @@ that is larger than its working size is smooth, and shows as a patch among grain
 has grain enough: that of one of its flattest parts is laid over the fill.
 """
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,19 +49,22 @@ class Grain:
     """
 
     def __init__(self, image: NDArray[np.generic]) -> None:
-        height, width = image.shape[:2]
-        self.tile: Floats | None = None
+        self.image = image
+
+    @cached_property
+    def tile(self) -> Floats | None:
+        """The grain of one of the flattest parts, SIDE×SIDE×3, if there is such a part."""
+        height, width = self.image.shape[:2]
         if min(height, width) < SIDE:
-            return
+            return None
         found: list[Floats] = []
         for top in np.linspace(0, height - SIDE, PARTS).astype(int):
             for left in np.linspace(0, width - SIDE, PARTS).astype(int):
-                part = pixels.to_display(image[top : top + SIDE, left : left + SIDE])
+                part = pixels.to_display(self.image[top : top + SIDE, left : left + SIDE])
                 if part.max() < CLIPPED and part.mean() > DARK:
                     grain = part - _smoothed(part)
                     found.append(grain)
-        if found:
-            self.tile = sorted(found, key=np.std)[int(FLAT * len(found))]
+        return sorted(found, key=np.std)[int(FLAT * len(found))] if found else None
 
     def __call__(self, rows: slice, before: Floats, after: Floats) -> Floats:
         """Lay the grain over what was filled, channel by channel, where `before` is clipped.
@@ -76,9 +81,11 @@ class Grain:
         ndarray, r×W×3
             `after`, with grain; where nothing was filled, unchanged.
         """
-        if self.tile is None or before.max() < CLIPPED:
+        if before.max() < CLIPPED:
             return after
         filled = (before >= CLIPPED) & (after < before)
+        if not filled.any() or self.tile is None:
+            return after
         down, across, channel = np.nonzero(filled)
         down = down + rows.start
         # Grain has no seams; shifted in every row of tiles, it does not line up either.

@@ -4,7 +4,8 @@ An *image* is H×W (grey), H×W×1 (grey), H×W×2 (grey and alpha), H×W×3 (RG
 alpha), of uint8, uint16 or floating-point values, display-encoded; floats are in [0, 1].
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from numbers import Real
 from typing import Any
 
@@ -18,7 +19,7 @@ Floats = NDArray[np.float32]
 
 PIL_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "F")
 """Pillow's modes whose values are display values as they stand."""
-STRIP_PIXELS = 2**20
+STRIP_PIXELS = 2**17
 """Full-resolution pixels that are worked on at a time; bounds the memory of large photographs."""
 
 
@@ -143,6 +144,27 @@ def strips(size: tuple[int, ...]) -> Iterator[slice]:
     step = max(1, STRIP_PIXELS // width)
     for top in range(0, height, step):
         yield slice(top, min(top + step, height))
+
+
+def work_on_strips(size: tuple[int, ...], work: Callable[[slice], None], threads: int) -> None:
+    """Have every strip of an image worked on, some at a time.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Height and width.
+    work : callable
+        Does what is to be done to a run of rows; NumPy and Pillow let other threads run meanwhile.
+    threads : int
+        How many are worked on at a time.
+    """
+    if threads == 1:
+        for rows in strips(size):
+            work(rows)
+        return
+    with ThreadPoolExecutor(threads, "unshine-strips") as pool:
+        for _ in pool.map(work, strips(size)):
+            pass
 
 
 def from_pil(image: Image.Image) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unshine import engines, masks, optics, pixels
+from unshine.cpus import available_cpus
 from unshine.errors import UnshineError
 from unshine.grain import Grain
 from unshine.layers import Layers
@@ -52,8 +53,8 @@ class Remover:
     variant : {"published", "physical", "mixed"}, optional
         Which TSHRNet the weights are for, where they do not say: "published" if left out.
     threads : int, optional
-        Processors that the engine `onnx` keeps busy with one image; all that there are if left out.
-        Fewer are for who works on several images at a time.
+        Processors that one image keeps busy; all that there are if left out. Fewer are for who
+        works on several images at a time. The engines but `onnx` share theirs among all images.
 
     Raises
     ------
@@ -84,6 +85,7 @@ class Remover:
         if working_size < 1:
             raise ValueError(f"working_size must be at least 1, not {working_size}.")
         self.working_size = working_size
+        self.threads = threads or available_cpus()
         self.engine = engines.load(engine, device, weights, variant, threads)
 
     def __call__(self, image: Any, strength: float = 1.0, **options: Any) -> Any:
@@ -119,7 +121,7 @@ class Remover:
         batch = np.ascontiguousarray(working.transpose(2, 0, 1)[None])
         found = engines.ask(self.engine, batch, power=power)
         outputs = {name: output[0].transpose(1, 2, 0) for name, output in found.items()}
-        return Analysis(values, working, outputs, self.engine.network)
+        return Analysis(values, working, outputs, self.engine.network, self.threads)
 
     def remove(
         self,
@@ -215,6 +217,8 @@ class Analysis:
     """What it said, h×w×C each, in their layers' spaces."""
     network: Any
     """The `unshine.networks.Network` that said it."""
+    threads: int = 1
+    """How many runs of rows are worked on at a time."""
 
     def clean(
         self, strength: float = 1.0, sensitivity: float = 0.5, mask: Any = None
@@ -257,7 +261,8 @@ class Analysis:
             return result
         decided = self._carried(*self._decided(sensitivity))
         certain = self._carried(self._ungated()) if mask is not None else decided
-        for rows in pixels.strips(self._size):
+
+        def work(rows: slice) -> None:
             before = pixels.to_display(rgb[rows])
             after = decided(rows, before)
             if mask is not None:
@@ -269,6 +274,8 @@ class Analysis:
             if target.ndim == 2:
                 values = values.mean(-1)
             target[rows][changed] = pixels.from_display(values, target.dtype)
+
+        pixels.work_on_strips(self._size, work, self.threads)
         return result
 
     def layer(self, name: str) -> Floats:
@@ -407,8 +414,11 @@ class Analysis:
         """Put the rows of a layer together, H×W×channels."""
         rgb = pixels.rgb(self.image)
         full = np.empty((*self._size, channels), np.float32)
-        for rows in pixels.strips(self._size):
+
+        def work(rows: slice) -> None:
             full[rows] = source(rows, pixels.to_display(rgb[rows]))
+
+        pixels.work_on_strips(self._size, work, self.threads)
         return full
 
 

@@ -5,12 +5,14 @@ So the photograph keeps its own detail and grain.
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from unshine.pixels import Floats
 
 RIDGE = 1e-4
 """Local variance of the guide below which its detail counts as noise (a hundredth, squared)."""
+MEAN = np.full((3, 1), 1 / 3, np.float32)
+"""Of three colours, as a product: five times as fast as NumPy's mean of so few."""
 
 
 class Planes:
@@ -71,7 +73,7 @@ class Enlargement:
         self.layer = layer
         if self.same_size:
             return
-        guide = working.mean(-1, keepdims=True)
+        guide = working @ MEAN
         mean = _box(guide)
         covariance = _box(guide * layer) - mean * _box(layer)
         variance: Floats = (_box(guide * guide) - mean * mean).clip(0)
@@ -79,8 +81,7 @@ class Enlargement:
         self.planes = Planes(np.concatenate([layer, slope, guide], -1), size)
         self.limit = None
         if limit is not None:
-            mask = Image.fromarray(limit[..., 0].astype(np.uint8)).filter(ImageFilter.MaxFilter(3))
-            self.limit = Planes(np.asarray(mask, np.float32)[..., None], size)
+            self.limit = Planes((_box(limit.astype(np.float32)) > 0).astype(np.float32), size)
 
     def __call__(self, rows: slice, image: Floats) -> Floats:
         """Return the layer for some rows of the full image, given those rows, r×W×3."""
@@ -93,7 +94,7 @@ class Enlargement:
         channels = self.layer.shape[-1]
         planes = self.planes(rows)
         layer, slope, guide = np.split(planes, [channels, 2 * channels], axis=-1)
-        layer += slope * (image.mean(-1, keepdims=True) - guide)
+        layer += slope * (image @ MEAN - guide)
         if self.limit is not None:
             layer *= limit
         return layer

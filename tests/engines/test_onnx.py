@@ -87,13 +87,3 @@ def test_devices(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert OnnxEngine(tiny_weights, "auto").device == "cpu"
     with pytest.raises(UnshineError, match="onnxruntime-gpu"):
         OnnxEngine(tiny_weights, "cuda")
-
-
-def test_processors_are_those_of_the_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
-    monkeypatch.setattr(Path, "read_text", lambda self: "max 100000")
-    assert engine.available_cpus() == 64
-    monkeypatch.setattr(Path, "read_text", lambda self: "250000 100000")
-    assert engine.available_cpus() == 2
-    monkeypatch.setattr(Path, "read_text", lambda self: "10000 100000")
-    assert engine.available_cpus() == 1

@@ -307,7 +307,7 @@ def _for_display_values(remove: Callable[[Floats], Floats]) -> Removal:
 def _load_onnx(path: Path, symmetric: bool) -> Callable[[Floats], Floats]:
     import onnxruntime
 
-    from unshine.engines.onnx import available_cpus
+    from unshine.cpus import available_cpus
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = available_cpus()

@@ -109,7 +109,7 @@ def bench(
     with needs("bench"):
         from unshine.bench import methods as method_rows
         from unshine.bench import protocols, report, run
-        from unshine.engines.onnx import available_cpus
+        from unshine.cpus import available_cpus
 
         try:
             chosen, entries = protocols.find(data, protocol, truth)

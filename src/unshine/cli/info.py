@@ -20,13 +20,14 @@ def info() -> None:
 
     card = None
     try:
+        from unshine.cpus import available_cpus
         from unshine.engines import onnx
     except ImportError as error:
         lines["engine onnx"] = f"not available ({error})"
     else:
         weights = onnx.DEFAULT_WEIGHTS
         devices = ", ".join(onnx.available_devices())
-        lines["engine onnx"] = f"available: {devices}; {onnx.available_cpus()} processors"
+        lines["engine onnx"] = f"available: {devices}; {available_cpus()} processors"
         if weights.is_file():
             lines["weights"] = f"{weights} ({weights.stat().st_size / 1e6:.1f} MB)"
         else:

@@ -327,7 +327,7 @@ def _outcomes(
     jobs: "Sequence[Job]", settings: "JobSettings", processors: int | None, cluster: str | None
 ) -> "Iterator[Outcome]":
     """Do the jobs, here or on a cluster."""
-    from unshine.engines.onnx import available_cpus
+    from unshine.cpus import available_cpus
     from unshine.files import remove_leftovers
     from unshine.jobs import PIPE, run
     from unshine.jobs.work import Worker

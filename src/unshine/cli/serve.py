@@ -46,7 +46,7 @@ def serve(
     Images stay in memory and are forgotten once they are answered. Ctrl-C or SIGTERM ends the
     server when what it has begun is finished.
     """
-    from unshine.engines.onnx import available_cpus
+    from unshine.cpus import available_cpus
 
     with needs("web"):
         from unshine.web.app import Limits, create_app

@@ -35,7 +35,7 @@ def video(
     Exit status: 0 done, 1 it failed, 2 wrong usage.
     """
     from unshine import extras, film
-    from unshine.engines.onnx import available_cpus
+    from unshine.cpus import available_cpus
     from unshine.io.video import Trim
     from unshine.remover import Remover
 

@@ -1,6 +1,5 @@
 """The network under ONNX Runtime."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from unshine.cpus import available_cpus
 from unshine.errors import UnshineError
 from unshine.networks import NETWORKS, SHIPPED, in_its_space
 
@@ -100,20 +100,6 @@ def available_devices() -> list[str]:
     """Return the devices that this ONNX Runtime was built for, the preferred one first."""
     cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     return ["cuda", "cpu"] if cuda else ["cpu"]
-
-
-def available_cpus() -> int:
-    """Return how many processors this process may use: its affinity, and a container's quota."""
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        count = min(count, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroup here, or the quota is "max"
-        pass
-    return count
 
 
 def _providers(device: str) -> list[str]:
