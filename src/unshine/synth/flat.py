@@ -51,14 +51,15 @@ def make(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
     ImageDraw.Draw(outline).rounded_rectangle((0, 0, width - 1, height - 1), radius, fill=255)
     angle, bicubic = rng.normal() * 15, Image.Resampling.BICUBIC
     thing, outline = (x.rotate(angle, bicubic, expand=True) for x in (thing, outline))
-    spare = (extent - thing.width, extent - thing.height)
-    corner = tuple(int(s / 2 + rng.normal() * 0.12 * extent) for s in spare)
+    shift = (0.12 * extent * rng.normal(size=2)).astype(int)
+    left, top = (extent - thing.width) // 2, (extent - thing.height) // 2
+    corner = (left + int(shift[0]), top + int(shift[1]))
     surface = Image.new("L", image.size)
     surface.paste(outline, corner)
     image.paste(thing, corner, outline)
     # Reduced apart: an image loses its colours where its alpha is 0.
     blurred = ImageFilter.GaussianBlur(rng.uniform(0, 1.5))
-    planes = [x.filter(blurred).reduce(stay.SCALE) for x in (image, surface)]
+    planes = [np.asarray(x.filter(blurred).reduce(stay.SCALE)) for x in (image, surface)]
     return (np.dstack(planes) / np.float32(255)).astype(np.float32)
 
 

@@ -93,13 +93,13 @@ class Run(loop.Run):
         terms = self.losses(truth)
         self.optimiser.zero_grad()
         self.fabric.backward(terms["total"])
-        finite = True
+        norm = None
         if self.recipe.max_norm:
             norm = self.fabric.clip_gradients(
                 self.model, self.optimiser, max_norm=self.recipe.max_norm, error_if_nonfinite=False
             )
-            finite = bool(norm.isfinite())
-        if finite:  # a single batch out of range must not end a training of days
+        # A single batch out of range must not end a training of days.
+        if norm is None or norm.isfinite():
             self.optimiser.step()
         self.step += 1
         self.samples += truth.image.shape[0] * self.fabric.world_size
