@@ -2,8 +2,8 @@
 
 What shines by itself (lamps, moon, sun, flames, neon, stars, screens, windows, sky), what is
 written or drawn (lettering, thin lines, frames, screenshots, drawings, pixel art) and what is
-simply white (collars, daisies, blossoms, china, rims of petals, leaves against the light, teeth,
-catchlights, snow, clouds, paper). Each maker draws one kind with Pillow, from a seed.
+simply white (collars, daisies, blossoms, china, shapes, stripes, rims of petals, leaves against the
+light, teeth, catchlights, snow, clouds, paper). Each maker draws one kind with Pillow, from a seed.
 """
 
 from collections.abc import Callable
@@ -65,14 +65,29 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
     "paper": white.paper,
     "blossoms": white.blossoms,
     "china": white.china,
+    "shapes": white.shapes,
+    "stripes": white.stripes,
+    "snow": white.snow,
 }
 """The kinds of things that must stay, and who draws them."""
 
 SHINY = (
     "lettering", "lines", "screen", "drawing", "collars", "rims", "leaves", "faces", "paper",
-    "china",
+    "china", "shapes", "stripes",
 )  # fmt: skip
 """Kinds that may have glare on them all the same."""
 
-OFTEN = ("lamps", "flames", "neon", "sun", "stars", "moon", "faces", "collars", "blossoms", "china")
+OFTEN = (
+    "lamps",
+    "flames",
+    "neon",
+    "sun",
+    "stars",
+    "moon",
+    "faces",
+    "collars",
+    "blossoms",
+    "china",
+    "shapes",
+)
 """Kinds that are mistaken most: small, bright and round, as highlights are."""

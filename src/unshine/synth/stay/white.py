@@ -1,4 +1,4 @@
-"""What is simply white: daisies, blossoms, china, collars, rims, leaves, faces, clouds, paper."""
+"""What is simply white: flowers, china, shapes, stripes, snow, collars, leaves, faces, paper."""
 
 import math
 
@@ -107,6 +107,76 @@ def china(size: int, rng: np.random.Generator) -> Image.Image:
         layer = layer.rotate(rng.uniform(-25, 25), Image.Resampling.BICUBIC, center=(x, y))
         image.paste(shaded(layer, rng), (0, 0), layer)
     return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 3)))
+
+
+def shapes(size: int, rng: np.random.Generator) -> Image.Image:
+    """White shapes with sharp edges on one colour or several: signs, splashes, toys, white animals.
+
+    Flat or evenly shaded, outlined or not, of a white that rarely clips: that is what tells them
+    from gloss.
+    """
+    image, draw = ground(size, rng, 0.05, 0.8)
+    clutter(draw, size, rng, 0.7)
+    layer = Image.new("RGBA", (size, size))
+    draw = ImageDraw.Draw(layer)
+    white, count = light(rng), int(rng.integers(1, 40))
+    typical = size * rng.uniform(0.05, 0.6) / count**0.4
+    outline = random_colour(rng, 0, 0.2) if rng.random() < 0.4 else None
+    for _ in range(count):
+        x, y, r = (*rng.uniform(0, 1, 2) * size, typical * math.exp(rng.normal() * 0.5))
+        kind, box = rng.integers(6), (x - r, y - 0.8 * r, x + r, y + 0.8 * r)
+        if kind == 0:
+            draw.ellipse(box, white, outline, 3)
+        elif kind == 1:
+            draw.polygon(blob(x, y, r, rng, 0.6), white, outline)
+        elif kind == 2:
+            turn, inner, points = rng.uniform(0, 6.3), rng.uniform(0.3, 0.9), rng.integers(3, 8) * 2
+            steps = [
+                (turn + 2 * math.pi * k / points, inner if k % 2 else 1) for k in range(points)
+            ]
+            corners = [(x + s * r * math.cos(a), y + s * r * math.sin(a)) for a, s in steps]
+            draw.polygon(corners, white, outline)
+        elif kind == 3:
+            draw.rounded_rectangle(box, 0.3 * r, white, outline, 3)
+        elif kind == 4:
+            draw.arc(
+                box, rng.uniform(0, 360), rng.uniform(360, 700), white, int(rng.integers(3, 16))
+            )
+        else:
+            write(draw, x - r, y - r, max(8, r), white, rng, 1)
+    image.paste(shaded(layer, rng), (0, 0), layer)
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5)))
+
+
+def stripes(size: int, rng: np.random.Generator) -> Image.Image:
+    """White stripes, bent and shaded, beside dark or coloured ones: cloth, facades, sweets."""
+    y, x = np.mgrid[:size, :size].astype(np.float32) / size
+    angle, bend = rng.uniform(0, 2 * math.pi), rng.normal(size=2) * rng.choice([0, 0.1, 0.4])
+    along = x * math.cos(angle) + y * math.sin(angle)
+    across = y * math.cos(angle) - x * math.sin(angle) + bend[0] * np.sin(4 * along + bend[1])
+    phase = (across * rng.uniform(2, 14)) % 1
+    dark = np.array(random_colour(rng, 0.02, 0.8, 0.7), np.float32)
+    # Either all of one level, or shaded across each stripe as if it were round or folded.
+    level = 1 - rng.choice([0, rng.uniform(0, 0.6)]) * np.abs(2 * phase - rng.uniform(0.5, 1.5))
+    white = np.array(light(rng), np.float32) * level.clip(0, 1)[..., None]
+    values = np.where((phase < rng.uniform(0.1, 0.8))[..., None], white, dark)
+    image = shaded(Image.fromarray(values.clip(0, 255).astype(np.uint8)), rng)
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2)))
+
+
+def snow(size: int, rng: np.random.Generator) -> Image.Image:
+    """Patches of snow, foam, lichen or paint on rough ground, with sharp ragged edges."""
+    rough = np.zeros((size, size), np.float32)
+    for cells in (4, 9, 20, 45, 100):
+        noise = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
+        rough += np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC)) / cells**0.6
+    rough = (rough - rough.mean()) / rough.std()
+    lit = 1 + rng.uniform(0.2, 1) * 6 * (rough - np.roll(rough, 2, 0)).clip(-0.1, 0.1)
+    stone = np.array(random_colour(rng, 0.15, 0.6, 0.4), np.float32) * lit[..., None]
+    white = np.array(light(rng), np.float32) * (1 - 0.3 * (1 - lit).clip(0, 1))[..., None]
+    cover = ((rough - rng.uniform(0.3, 1.8)) / rng.uniform(0.02, 0.3)).clip(0, 1)[..., None]
+    values = stone + (white - stone) * cover
+    return shaded(Image.fromarray(values.clip(0, 255).astype(np.uint8)), rng)
 
 
 def collars(size: int, rng: np.random.Generator) -> Image.Image:
