@@ -243,6 +243,30 @@ def _colours(image: np.ndarray) -> np.ndarray:
     return image if image.ndim == 2 else image[..., : 1 if image.shape[2] < 3 else 3]
 
 
+@pytest.mark.parametrize("threads", [2, 5])
+def test_strips_may_be_worked_on_at_once(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    monkeypatch.setattr(pixels, "STRIP_PIXELS", 1000)
+    image = np.rint(255 * _photograph(150, 130)).astype(np.uint8)
+    mask = _image((150, 130), seed=3)
+    alone, together = (
+        Remover(weights=tiny_weights, working_size=40, threads=count).analyse(image)
+        for count in (1, threads)
+    )
+    assert np.array_equal(alone.clean(mask=mask), together.clean(mask=mask))
+    assert np.array_equal(alone.layer("specular"), together.layer("specular"))
+
+
+def test_an_error_in_a_strip_is_not_lost() -> None:
+    def work(rows: slice) -> None:
+        raise MemoryError
+
+    for threads in (1, 2):
+        with pytest.raises(MemoryError):
+            pixels.work_on_strips((10, 10), work, threads)
+
+
 @settings(max_examples=60, deadline=None)
 @given(shape=image_shapes, dtype=kinds, strength=shares, sensitivity=shares, seed=st.integers(0, 9))
 def test_a_mask_protects_to_the_last_bit_and_lets_the_network_decide_where_it_is_grey(
