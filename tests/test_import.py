@@ -15,6 +15,7 @@ HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "mindspore", "bpy", "onnx", "sc
 
 FLOORS = (
     (
+        "cpus",
         "errors",
         "exposure",
         "extras",
