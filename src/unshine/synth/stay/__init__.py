@@ -78,16 +78,7 @@ SHINY = (
 """Kinds that may have glare on them all the same."""
 
 OFTEN = (
-    "lamps",
-    "flames",
-    "neon",
-    "sun",
-    "stars",
-    "moon",
-    "faces",
-    "collars",
-    "blossoms",
-    "china",
+    "lamps", "flames", "neon", "sun", "stars", "moon", "faces", "collars", "blossoms", "china",
     "shapes",
-)
-"""Kinds that are mistaken most: small, bright and round, as highlights are."""
+)  # fmt: skip
+"""Kinds that are mistaken most: small and bright, or white on colour, as highlights are."""
