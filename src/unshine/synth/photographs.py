@@ -20,7 +20,7 @@ from torch.utils.data import IterableDataset
 
 from unshine import optics
 from unshine.errors import UnshineError
-from unshine.synth import camera, flat, glare, patterns, stay
+from unshine.synth import camera, flat, glare, panoramas, patterns, stay
 from unshine.synth.batch import BatchRandom, worker_seed
 from unshine.synth.camera import Tuples
 from unshine.synth.procedural import Scene
@@ -46,7 +46,7 @@ class PhotographStream(IterableDataset[Any]):
     Parameters
     ----------
     folder : Path
-        JPEG and PNG files, also in folders below.
+        JPEG and PNG files, and panoramas in OpenEXR, also in folders below.
     size : int
         Height and width.
     batch : int
@@ -61,7 +61,9 @@ class PhotographStream(IterableDataset[Any]):
         self.shiny = [p for p in found if any(word in p.name for word in SHINY)]
         self.matte = sorted(set(found) - set(self.shiny))
         if not self.matte:
-            raise UnshineError(f"{folder}: holds no photographs of matte things, .jpg or .png.")
+            raise UnshineError(
+                f"{folder}: holds no photographs of matte things, .jpg, .png or .exr."
+            )
 
     def __iter__(self) -> Iterator[Tuples]:
         rng, generator, atlas = _randomness(self.seed)
@@ -147,12 +149,15 @@ def _developed(
 
 
 def files(folder: Path) -> list[Path]:
-    """Find the photographs in a folder and below."""
-    return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in (".jpg", ".png"))
+    """Find the photographs and panoramas in a folder and below."""
+    endings = (".jpg", ".png", panoramas.ENDING)
+    return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in endings)
 
 
 def crops(path: Path, size: int, count: int, rng: np.random.Generator) -> Iterator[Bytes]:
     """Cut squares out of a photograph, from nearly all of it to a closer view.
+
+    Of a panorama these are views in all directions; see `panoramas.views`.
 
     Parameters
     ----------
@@ -167,6 +172,9 @@ def crops(path: Path, size: int, count: int, rng: np.random.Generator) -> Iterat
     ndarray, (size, size, 3), uint8
         Display values, reduced from at least that many pixels where the photograph has them.
     """
+    if path.suffix.lower() == panoramas.ENDING:
+        yield from panoramas.views(path, size, count, rng)
+        return
     with Image.open(path) as file:
         image = file.convert("RGB")
         shortest = min(image.size)

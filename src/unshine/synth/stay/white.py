@@ -112,14 +112,15 @@ def china(size: int, rng: np.random.Generator) -> Image.Image:
 def shapes(size: int, rng: np.random.Generator) -> Image.Image:
     """White shapes with sharp edges on one colour or several: signs, splashes, toys, white animals.
 
-    Flat or evenly shaded, outlined or not, of a white that rarely clips: that is what tells them
-    from gloss.
+    Flat or evenly shaded, outlined or not, of a white that never clips: that is what tells them
+    from gloss. Where it did, hard glints on dark, saturated things were left alone, too.
     """
     image, draw = ground(size, rng, 0.05, 0.8)
     clutter(draw, size, rng, 0.7)
     layer = Image.new("RGBA", (size, size))
     draw = ImageDraw.Draw(layer)
-    white, count = light(rng), int(rng.integers(1, 40))
+    red, green, blue = (min(x, 231) for x in light(rng))
+    white, count = (red, green, blue), int(rng.integers(1, 40))
     typical = size * rng.uniform(0.05, 0.6) / count**0.4
     outline = random_colour(rng, 0, 0.2) if rng.random() < 0.4 else None
     for _ in range(count):
