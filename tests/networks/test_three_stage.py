@@ -12,7 +12,7 @@ from unshine import optics
 from unshine.networks import three_stage
 from unshine.networks.export import write_onnx
 from unshine.networks.three_stage import CLIPPED, FAST, OUTPUTS, SLOPE, Sizes, blend, highlight_map
-from unshine.networks.three_stage.torch import ThreeStage
+from unshine.networks.three_stage.torch import ThreeStage, untrained
 from unshine.networks.weights import load_weights, read_weights, save_weights
 
 SMALL = Sizes(physics=(8, 8), refine=(8, 16, 16), tone=(8, 8))
@@ -153,7 +153,28 @@ def test_every_loss_reaches_every_weight_it_should():
     network = scrambled(SMALL)
     outputs = network(random_image(1, 3, 32, 32))
     (outputs.ungated.sum() + outputs.logits.sum()).backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+    trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in trained.values())
+    rest = network.state_dict().keys() - trained.keys()
+    assert rest == {name for name in network.state_dict() if name.startswith("context.")}
+
+
+def test_an_untrained_network_has_the_context_of_the_shipped_one():
+    known, state = three_stage.context(), untrained(0, "", 0).state_dict()
+    assert known.keys() == {name for name in state if name.startswith("context.")}
+    assert all(np.array_equal(state[name].numpy(), x) for name, x in known.items())
+
+
+def test_the_context_says_the_same_of_a_picture_moved_by_what_its_lowest_level_sees_as_one():
+    said = ThreeStage(FAST).context
+    image = random_image(1, 3, 704, 736)
+    with torch.no_grad():
+        here, there = said(image[..., :704]), said(image[..., 32:])
+    for cell, a, b in zip((8, 16, 32), here, there, strict=True):
+        step, middle = 32 // cell, a.shape[-1] // 2
+        inner = slice(a.shape[-2] // 2, a.shape[-2] // 2 + 1)
+        assert a.shape[1:] == b.shape[1:]
+        assert torch.allclose(a[..., inner, middle + step], b[..., inner, middle], atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (333, 517), (64, 2000)])

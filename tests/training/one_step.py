@@ -30,5 +30,6 @@ share = {n: x.chunk(fabric.world_size)[fabric.global_rank] for n, x in whole._as
 fabric.backward(run.losses(Layers(**share))["total"])
 if fabric.is_global_zero:
     folder.mkdir(parents=True, exist_ok=True)
-    gradients = {name: p.grad.contiguous() for name, p in run.network.named_parameters()}
+    named = run.network.named_parameters()
+    gradients = {name: p.grad.contiguous() for name, p in named if p.requires_grad}
     save_file(gradients, folder / "gradients.safetensors")

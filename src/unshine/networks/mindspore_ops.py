@@ -22,10 +22,23 @@ def convolution(
     )
 
 
+def fixed(inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    """Make a convolution with a bias, without padding, that is never trained."""
+    made = nn.Conv2d(inputs, outputs, size, stride, pad_mode="valid", group=groups, has_bias=True)
+    for parameter in made.get_parameters():
+        parameter.requires_grad = False
+    return made
+
+
 def padded(image: Tensor, multiple: int) -> Tensor:
     """Repeat an image's border to the right and below, up to multiples of a size."""
+    height, width = image.shape[-2:]
+    return extended(image, -width % multiple, -height % multiple)
+
+
+def extended(image: Tensor, right: int, below: int) -> Tensor:
+    """Repeat an image's border, so many pixels to the right and below."""
     batch, colours, height, width = image.shape
-    right, below = -width % multiple, -height % multiple
     # Concatenated by hand: MindSpore's own replication is slower, forwards and backwards.
     if right:
         column = ops.broadcast_to(image[..., -1:], (batch, colours, height, right))

@@ -86,10 +86,11 @@ class Run(loop.Run):
 
     def update_ema_network(self) -> None:
         """Give the network that is validated and written the averaged weights, or the latest."""
-        kept = self.ema or self.network.get_parameters()
-        for parameter, value in zip(self.ema_network.get_parameters(), kept, strict=True):
+        averages = {x.name: y for x, y in zip(self.parameters, self.ema, strict=False)}
+        both = zip(self.ema_network.get_parameters(), self.network.get_parameters(), strict=True)
+        for parameter, latest in both:
             # A compiled graph does not notice `set_data`.
-            ops.assign(parameter, value)
+            ops.assign(parameter, averages.get(latest.name, latest))
 
     def engine(self) -> validation.TrainingEngine:
         """Wrap the weights that are to be kept as an engine."""

@@ -61,6 +61,54 @@ TINT = 1.4
 
 
 @dataclass(frozen=True)
+class Bottleneck:
+    """One block of the context: widened by `widening`, filtered channel by channel, narrowed."""
+
+    inputs: int
+    outputs: int
+    size: int
+    stride: int
+    widening: int
+    tapped: bool = False
+    """Whether what it says goes to the tone stage."""
+
+    @property
+    def wide(self) -> int:
+        """Channels that are filtered."""
+        return self.inputs * self.widening
+
+    @property
+    def before(self) -> int:
+        """Rows and columns of zeros above and to the left; TensorFlow puts the odd one behind."""
+        return (self.size - self.stride) // 2
+
+    @property
+    def after(self) -> int:
+        """Rows and columns of zeros below and to the right."""
+        return self.size - self.stride - self.before
+
+
+CONTEXT_STEM = 32
+"""Channels of the context's first convolution, 3×3 with a stride of 2."""
+CONTEXT = (
+    Bottleneck(32, 16, 3, 1, 1),
+    Bottleneck(16, 24, 3, 2, 6),
+    Bottleneck(24, 24, 3, 1, 6, tapped=True),
+    Bottleneck(24, 40, 5, 2, 6),
+    Bottleneck(40, 40, 5, 1, 6, tapped=True),
+    Bottleneck(40, 80, 3, 2, 6),
+    Bottleneck(80, 80, 3, 1, 6),
+    Bottleneck(80, 80, 3, 1, 6),
+    Bottleneck(80, 112, 5, 1, 6),
+    Bottleneck(112, 112, 5, 1, 6),
+    Bottleneck(112, 112, 5, 1, 6, tapped=True),
+)
+"""The first eleven blocks of EfficientNet-Lite0 (Tan & Le, ICML 2019)."""
+CONTEXT_SCALE = 1 / 8
+"""Of what the tapped blocks say: their deviation is about 8."""
+
+
+@dataclass(frozen=True)
 class Sizes:
     """Channels of each encoder-decoder, from a quarter of the resolution downwards."""
 
@@ -76,10 +124,10 @@ class Sizes:
     @property
     def multiple(self) -> int:
         """Height and width are padded inside the network to multiples of this."""
-        return CELL * 2**self.halvings
+        return CELL * 2 ** max(self.halvings, sum(x.tapped for x in CONTEXT))
 
 
-FAST = Sizes(physics=(32, 48, 64, 96), refine=(48, 64, 96, 128), tone=(48, 80, 104, 144))
+FAST = Sizes(physics=(24, 40, 64, 96), refine=(48, 64, 96, 128), tone=(48, 80, 104, 144))
 
 
 def highlight_map(logits: Any, sensitivity: float = 0.5) -> Any:
@@ -141,6 +189,15 @@ def outputs(variant: str) -> tuple[str, ...]:
     return OUTPUTS
 
 
+def context() -> dict[str, NDArray[np.float32]]:
+    """Return the context's tensors, which no training changes, from the weights that ship."""
+    from unshine.networks import SHIPPED
+    from unshine.networks.weights import read_weights
+
+    shipped = read_weights(SHIPPED).tensors
+    return {n: x.astype(np.float32) for n, x in shipped.items() if n.startswith("context.")}
+
+
 def sizes_of(tensors: dict[str, NDArray[Any]]) -> Sizes:
     """Return the sizes of the network that these tensors are for; unknown ones are empty."""
 
@@ -171,6 +228,14 @@ def shapes(tensors: dict[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
         convolution(f"{name}.first", width, width, 3)
         convolution(f"{name}.second", width, width, 3)
 
+    convolution("context.stem", CONTEXT_STEM, 3, 3)
+    for number, bottleneck in enumerate(CONTEXT):
+        name, wide = f"context.blocks.{number}", bottleneck.wide
+        if bottleneck.widening > 1:
+            convolution(f"{name}.expand", wide, bottleneck.inputs, 1)
+        convolution(f"{name}.depthwise", wide, 1, bottleneck.size)
+        convolution(f"{name}.project", bottleneck.outputs, wide, 1)
+    said = [bottleneck.outputs for bottleneck in CONTEXT if bottleneck.tapped]
     features = 0
     for stage, (inputs, outputs) in STAGES.items():
         # A stage without a stem is missing; its stem of no channels will be, too.
@@ -189,5 +254,8 @@ def shapes(tensors: dict[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
         convolution(f"{stage}.head", 4 * outputs, widths[0], 3)
         if stage == "refine":
             convolution(f"{stage}.light", 2, widths[-1], 1)
+        if stage == "tone":
+            for level, (channels, width) in enumerate(zip(said, widths[1:], strict=False)):
+                convolution(f"{stage}.context.{level}", width, channels, 1)
         features = widths[0]
     return found

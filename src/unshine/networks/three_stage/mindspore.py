@@ -1,5 +1,6 @@
 """The three-stage network in MindSpore: `torch.py`, operator by operator and name by name."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 from unshine import optics
 from unshine.errors import UnshineError
 from unshine.networks import three_stage
-from unshine.networks.mindspore_ops import convolution, doubled, padded, resized
+from unshine.networks.mindspore_ops import convolution, doubled, extended, fixed, padded, resized
 from unshine.networks.three_stage import (
     AROUND,
     CELL,
     CLIPPED,
+    CONTEXT,
+    CONTEXT_SCALE,
+    CONTEXT_STEM,
     REACH,
     STAGES,
     TINT,
@@ -44,6 +48,46 @@ class Block(nn.Cell):
         return x + self.second(ops.relu(self.first(ops.relu(x))))
 
 
+class Bottleneck(nn.Cell):
+    """A block of the context; see `torch.Bottleneck`."""
+
+    def __init__(self, shape: three_stage.Bottleneck) -> None:
+        super().__init__()
+        self.widens = shape.widening > 1
+        self.same = shape.stride == 1 and shape.inputs == shape.outputs
+        if self.widens:
+            self.expand = fixed(shape.inputs, shape.wide, 1)
+        self.depthwise = fixed(shape.wide, shape.wide, shape.size, shape.stride, shape.wide)
+        self.project = fixed(shape.wide, shape.outputs, 1)
+        self.edges = 2 * (shape.before, shape.after)
+
+    def construct(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        wide = ops.relu6(self.expand(x)) if self.widens else x
+        wide = ops.relu6(self.depthwise(ops.pad(wide, self.edges)))
+        narrow = self.project(wide)
+        return x + narrow if self.same else narrow
+
+
+class Context(nn.Cell):
+    """What is in the picture; see `torch.Context`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = fixed(3, CONTEXT_STEM, 3, 2)
+        self.blocks = nn.CellList([Bottleneck(shape) for shape in CONTEXT])
+
+    def construct(self, image: Tensor) -> list[Tensor]:
+        """(B, 3, H, W), display, to what the tapped blocks say at 1/8, 1/16, 1/32 of its size."""
+        x = ops.relu6(self.stem(extended(ops.avg_pool2d(image, 2, 2), 1, 1)))
+        said = []
+        for number, shape in enumerate(CONTEXT):
+            x = self.blocks[number](x)
+            if shape.tapped:
+                said.append(ops.stop_gradient(CONTEXT_SCALE * x))
+        return said
+
+
 class EncoderDecoder(nn.Cell):
     """A U-Net that sees cells of 4×4 pixels as one; see `torch.EncoderDecoder`."""
 
@@ -54,6 +98,7 @@ class EncoderDecoder(nn.Cell):
         features: int,
         widths: tuple[int, ...],
         light: bool = False,
+        context: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         pairs = list(pairwise(widths))
@@ -64,6 +109,10 @@ class EncoderDecoder(nn.Cell):
         self.entry = convolution(widths[0], widths[0], 3, padding=1)
         self.down = nn.CellList([convolution(wide, deep, 2, stride=2) for wide, deep in pairs])
         self.encoder = nn.CellList([Block(width) for width in widths[1:]])
+        self.listens = len(context) > 0
+        if context:
+            takes = zip(context, widths[1:], strict=False)
+            self.context = nn.CellList([convolution(c, w, 1, zero=True) for c, w in takes])
         self.overview = nn.Dense(2 * widths[-1], widths[-1])
         if light:
             self.light = convolution(widths[-1], 2, 1, zero=True)
@@ -72,8 +121,8 @@ class EncoderDecoder(nn.Cell):
         self.head = convolution(widths[0], 4 * outputs, 3, padding=1, zero=True)
         self.levels = len(pairs)
 
-    def construct(self, image: Tensor, features: Tensor) -> Outputs:
-        """Answer for an image, (B, inputs, H, W); `features` count where there are any."""
+    def construct(self, image: Tensor, features: Tensor, said: Sequence[Tensor] = ()) -> Outputs:
+        """Answer for an image, (B, inputs, H, W); `features` and `said` count where taken."""
         x = self.stem(ops.pixel_unshuffle(image, CELL))
         if self.merges:
             x = x + self.merge(features)
@@ -81,7 +130,10 @@ class EncoderDecoder(nn.Cell):
         skips = []
         for level in range(self.levels):
             skips.append(x)
-            x = self.encoder[level](self.down[level](x))
+            x = self.down[level](x)
+            if self.listens:
+                x = x + self.context[level](said[level])
+            x = self.encoder[level](x)
         overview = ops.cat((x.mean((2, 3)), ops.amax(x, (2, 3))), 1)
         x = x + self.overview(overview).expand_dims(2).expand_dims(3)
         light = x
@@ -102,7 +154,9 @@ class ThreeStage(nn.Cell):
         self.multiple, self.halvings = sizes.multiple, sizes.halvings
         self.physics = EncoderDecoder(*STAGES["physics"], 0, sizes.physics)
         self.refine = EncoderDecoder(*STAGES["refine"], sizes.physics[0], sizes.refine, light=True)
-        self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone)
+        said = tuple(shape.outputs for shape in CONTEXT if shape.tapped)
+        self.context = Context()
+        self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone, context=said)
 
     def construct(self, image: Tensor) -> Outputs:
         """Take an image apart.
@@ -133,7 +187,8 @@ class ThreeStage(nn.Cell):
         light = _light(tint, vivid, image.shape[2], image.shape[3])
         _, diffuse = _subtract(image, linear, light, vivid, answer)
         # Stage 3.
-        tone, _, _ = self.tone(ops.cat((diffuse, residue, image), 1), features)
+        inputs = ops.cat((diffuse, residue, image), 1)
+        tone, _, _ = self.tone(inputs, features, self.context(image))
         answer = answer + _channels(tone, 0, 5)
         taken, ungated = _subtract(image, linear, light, vivid, answer)
         ungated = _filled(image, ungated.clip(0, 1), self.halvings)
@@ -157,8 +212,13 @@ class ThreeStage(nn.Cell):
 
 
 def untrained(seed: int, variant: str, width: int) -> ThreeStage:
-    """Make an untrained network of the sizes `FAST`, filled from the framework's random numbers."""
-    return ThreeStage(three_stage.FAST)
+    """Make a network of the sizes `FAST`: the context as it is, random numbers in all the rest."""
+    network = ThreeStage(three_stage.FAST)
+    known = three_stage.context()
+    for name, parameter in network.parameters_dict().items():
+        if name in known:
+            parameter.set_data(Tensor(known[name]))
+    return network
 
 
 def build(weights: Weights) -> ThreeStage:

@@ -1,5 +1,6 @@
 """The three-stage network in PyTorch."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ from unshine.networks.three_stage import (
     AROUND,
     CELL,
     CLIPPED,
+    CONTEXT,
+    CONTEXT_SCALE,
+    CONTEXT_STEM,
     REACH,
     STAGES,
     TINT,
@@ -69,6 +73,56 @@ class Block(nn.Module):
         return x + self.second(F.relu(self.first(F.relu(x))))
 
 
+class Bottleneck(nn.Module):
+    """A block of the context, its normalisation folded into the convolutions."""
+
+    def __init__(self, shape: three_stage.Bottleneck) -> None:
+        super().__init__()
+        self.shape = shape
+        self.expand = nn.Conv2d(shape.inputs, shape.wide, 1) if shape.widening > 1 else None
+        self.depthwise = nn.Conv2d(
+            shape.wide, shape.wide, shape.size, shape.stride, groups=shape.wide
+        )
+        self.project = nn.Conv2d(shape.wide, shape.outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        wide = x if self.expand is None else F.relu6(self.expand(x))
+        wide = F.pad(wide, 2 * (self.shape.before, self.shape.after))
+        narrow: Tensor = self.project(F.relu6(self.depthwise(wide)))
+        same = self.shape.stride == 1 and self.shape.inputs == self.shape.outputs
+        return x + narrow if same else narrow
+
+
+class Context(nn.Module):
+    """What is in the picture, in the terms of EfficientNet-Lite0, at half of the resolution.
+
+    Learnt by naming a thousand kinds of things in photographs, and kept as it is: of lamps, petals
+    and plates it has seen more than highlights can be taught with.
+
+    References
+    ----------
+    Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, CONTEXT_STEM, 3, 2)
+        self.blocks = nn.ModuleList(Bottleneck(shape) for shape in CONTEXT)
+        self.requires_grad_(False)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(B, 3, H, W), display, to what the tapped blocks say at 1/8, 1/16, 1/32 of its size."""
+        half = F.pad(F.avg_pool2d(image, 2), (0, 1, 0, 1), mode="replicate")
+        x = F.relu6(self.stem(half))
+        said = []
+        for shape, block in zip(CONTEXT, self.blocks, strict=True):
+            x = block(x)
+            if shape.tapped:
+                said.append(CONTEXT_SCALE * x)
+        return said
+
+
 class EncoderDecoder(nn.Module):
     """A U-Net that sees cells of 4×4 pixels as one; its answer starts as zero.
 
@@ -85,6 +139,8 @@ class EncoderDecoder(nn.Module):
         Channels at 1/4, 1/8, 1/16 ... of the resolution.
     light : bool
         Whether the lowest level also says what colour the light has.
+    context : tuple of int
+        Channels of what `Context` says at 1/8, 1/16, 1/32 ... of the resolution.
     """
 
     def __init__(
@@ -94,6 +150,7 @@ class EncoderDecoder(nn.Module):
         features: int,
         widths: tuple[int, ...],
         light: bool = False,
+        context: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         pairs = list(pairwise(widths))
@@ -103,17 +160,20 @@ class EncoderDecoder(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(wide, deep, 2, stride=2) for wide, deep in pairs)
         # The fewest channels at the most places are what costs most: no blocks on the way down.
         self.encoder = nn.ModuleList(Block(width) for width in widths[1:])
+        self.context = nn.ModuleList(
+            nn.Conv2d(said, width, 1) for said, width in zip(context, widths[1:], strict=False)
+        )
         self.overview = nn.Linear(2 * widths[-1], widths[-1])
         self.light = nn.Conv2d(widths[-1], 2, 1) if light else None
         self.up = nn.ModuleList(nn.Conv2d(deep, wide, 1) for wide, deep in pairs)
         self.decoder = nn.ModuleList(Block(width) for width in widths[:-1])
         self.head = nn.Conv2d(widths[0], 4 * outputs, 3, padding=1)
         _start_at_zero(self.head)
-        if self.light is not None:
-            _start_at_zero(self.light)
+        for convolution in (*self.context, *([self.light] if self.light else [])):
+            _start_at_zero(convolution)
 
     def forward(
-        self, image: Tensor, features: Tensor | None = None
+        self, image: Tensor, features: Tensor | None = None, context: Sequence[Tensor] = ()
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Answer for an image.
 
@@ -122,6 +182,8 @@ class EncoderDecoder(nn.Module):
         image : Tensor, (B, inputs, H, W)
         features : Tensor, (B, C, H / 4, W / 4), optional
             Of the stage before.
+        context : sequence of Tensor
+            As `Context` gives it, where the stage takes it.
 
         Returns
         -------
@@ -138,9 +200,11 @@ class EncoderDecoder(nn.Module):
             x = x + self.merge(features)
         x = self.entry(F.relu(x))
         skips = []
-        for down, encoder in zip(self.down, self.encoder, strict=True):
+        said = [take(x) for take, x in zip(self.context, context, strict=False)]
+        for level, (down, encoder) in enumerate(zip(self.down, self.encoder, strict=True)):
             skips.append(x)
-            x = encoder(down(x))
+            x = down(x)
+            x = encoder(x + said[level] if said else x)
         overview = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
         x = x + self.overview(overview)[:, :, None, None]
         light = None if self.light is None else self.light(F.relu(x)).float()
@@ -170,7 +234,9 @@ class ThreeStage(nn.Module):
         self.multiple, self.halvings = sizes.multiple, sizes.halvings
         self.physics = EncoderDecoder(*STAGES["physics"], 0, sizes.physics)
         self.refine = EncoderDecoder(*STAGES["refine"], sizes.physics[0], sizes.refine, light=True)
-        self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone)
+        said = tuple(shape.outputs for shape in CONTEXT if shape.tapped)
+        self.context = Context()
+        self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone, context=said)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: Tensor) -> Outputs:
@@ -207,7 +273,9 @@ class ThreeStage(nn.Module):
         light = _light(tint, vivid, image.shape[-2:])
         _, diffuse = _subtract(image, linear, light, vivid, answer)
         # Stage 3.
-        tone, _, _ = self.tone(torch.cat([diffuse, residue, image], 1), features)
+        tone, _, _ = self.tone(
+            torch.cat([diffuse, residue, image], 1), features, self.context(image)
+        )
         taken, ungated = _subtract(image, linear, light, vivid, answer + tone[:, :5])
         ungated = _filled(image, ungated.clip(0, 1), self.halvings)
         votes = tone[:, 5:]
@@ -230,8 +298,11 @@ class ThreeStage(nn.Module):
 
 
 def untrained(seed: int, variant: str, width: int) -> ThreeStage:
-    """Make an untrained network of the sizes `FAST`, filled from the framework's random numbers."""
-    return ThreeStage(three_stage.FAST)
+    """Make a network of the sizes `FAST`: the context as it is, random numbers in all the rest."""
+    network = ThreeStage(three_stage.FAST)
+    known = {name: torch.from_numpy(x) for name, x in three_stage.context().items()}
+    network.load_state_dict(known, strict=False)
+    return network
 
 
 def build(weights: Weights) -> ThreeStage:
