@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from unshine import optics
+from unshine.errors import UnshineError
 from unshine.synth import panoramas, photographs
 
 OpenEXR = pytest.importorskip("OpenEXR", reason="OpenEXR is not installed")
@@ -55,6 +56,13 @@ def test_turning_up_moves_the_horizon_down():
     )
     assert float(level.mean()) == pytest.approx(0.5, abs=0.02)
     assert up.mean() < level.mean() - 0.1
+
+
+def test_a_damaged_panorama_is_refused_by_its_name(tmp_path):
+    path = write(tmp_path / "broken.exr", np.random.default_rng(5).random((64, 128, 3)))
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(UnshineError, match=r"broken\.exr"):
+        next(panoramas.views(path, 32, 1, np.random.default_rng(0)))
 
 
 def test_a_folder_may_hold_panoramas_among_photographs(tmp_path):

@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unshine import optics
-from unshine.io import exr
+from unshine.io import stills
 
 ENDING = ".exr"
-MAX_PIXELS = 2**26
-"""Larger panoramas are refused."""
 BRIGHTEST = 200.0
 """Linear; suns are cut there, so that what is beside them is not blended with thousands."""
 MEAN = (0.1, 0.3)
@@ -50,9 +48,9 @@ def views(
     Raises
     ------
     UnshineError
-        If the file is damaged, or larger than `MAX_PIXELS`.
+        If the file cannot be read; see `unshine.io.stills.read`.
     """
-    light = np.atleast_3d(exr.read(path.read_bytes(), MAX_PIXELS).pixels)
+    light = np.atleast_3d(stills.read(path).pixels)
     light = np.nan_to_num(light, nan=BRIGHTEST).clip(0, BRIGHTEST)
     panorama = torch.from_numpy(np.broadcast_to(light, (*light.shape[:2], 3)).copy())
     panorama = panorama.permute(2, 0, 1)[None]
