@@ -78,6 +78,11 @@ class Bottleneck:
         return self.inputs * self.widening
 
     @property
+    def shortcut(self) -> bool:
+        """Whether what goes in is added to what comes out."""
+        return self.stride == 1 and self.inputs == self.outputs
+
+    @property
     def before(self) -> int:
         """Rows and columns of zeros above and to the left; TensorFlow puts the odd one behind."""
         return (self.size - self.stride) // 2
@@ -104,6 +109,8 @@ CONTEXT = (
     Bottleneck(112, 112, 5, 1, 6, tapped=True),
 )
 """The first eleven blocks of EfficientNet-Lite0 (Tan & Le, ICML 2019)."""
+SAID = tuple(bottleneck.outputs for bottleneck in CONTEXT if bottleneck.tapped)
+"""Channels of what the context says at 1/8, 1/16 and 1/32 of the resolution."""
 CONTEXT_SCALE = 1 / 8
 """Of what the tapped blocks say: their deviation is about 8."""
 
@@ -124,7 +131,7 @@ class Sizes:
     @property
     def multiple(self) -> int:
         """Height and width are padded inside the network to multiples of this."""
-        return CELL * 2 ** max(self.halvings, sum(x.tapped for x in CONTEXT))
+        return CELL * 2 ** max(self.halvings, len(SAID))
 
 
 FAST = Sizes(physics=(24, 40, 64, 96), refine=(48, 64, 96, 128), tone=(48, 80, 104, 144))
@@ -235,7 +242,6 @@ def shapes(tensors: dict[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
             convolution(f"{name}.expand", wide, bottleneck.inputs, 1)
         convolution(f"{name}.depthwise", wide, 1, bottleneck.size)
         convolution(f"{name}.project", bottleneck.outputs, wide, 1)
-    said = [bottleneck.outputs for bottleneck in CONTEXT if bottleneck.tapped]
     features = 0
     for stage, (inputs, outputs) in STAGES.items():
         # A stage without a stem is missing; its stem of no channels will be, too.
@@ -255,7 +261,7 @@ def shapes(tensors: dict[str, NDArray[Any]]) -> dict[str, tuple[int, ...]]:
         if stage == "refine":
             convolution(f"{stage}.light", 2, widths[-1], 1)
         if stage == "tone":
-            for level, (channels, width) in enumerate(zip(said, widths[1:], strict=False)):
+            for level, (channels, width) in enumerate(zip(SAID, widths[1:], strict=False)):
                 convolution(f"{stage}.context.{level}", width, channels, 1)
         features = widths[0]
     return found

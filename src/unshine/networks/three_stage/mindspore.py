@@ -21,6 +21,7 @@ from unshine.networks.three_stage import (
     CONTEXT_SCALE,
     CONTEXT_STEM,
     REACH,
+    SAID,
     STAGES,
     TINT,
     UNKNOWN,
@@ -54,7 +55,7 @@ class Bottleneck(nn.Cell):
     def __init__(self, shape: three_stage.Bottleneck) -> None:
         super().__init__()
         self.widens = shape.widening > 1
-        self.same = shape.stride == 1 and shape.inputs == shape.outputs
+        self.shortcut = shape.shortcut
         if self.widens:
             self.expand = fixed(shape.inputs, shape.wide, 1)
         self.depthwise = fixed(shape.wide, shape.wide, shape.size, shape.stride, shape.wide)
@@ -66,7 +67,7 @@ class Bottleneck(nn.Cell):
         wide = ops.relu6(self.expand(x)) if self.widens else x
         wide = ops.relu6(self.depthwise(ops.pad(wide, self.edges)))
         narrow = self.project(wide)
-        return x + narrow if self.same else narrow
+        return x + narrow if self.shortcut else narrow
 
 
 class Context(nn.Cell):
@@ -154,9 +155,8 @@ class ThreeStage(nn.Cell):
         self.multiple, self.halvings = sizes.multiple, sizes.halvings
         self.physics = EncoderDecoder(*STAGES["physics"], 0, sizes.physics)
         self.refine = EncoderDecoder(*STAGES["refine"], sizes.physics[0], sizes.refine, light=True)
-        said = tuple(shape.outputs for shape in CONTEXT if shape.tapped)
         self.context = Context()
-        self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone, context=said)
+        self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone, context=SAID)
 
     def construct(self, image: Tensor) -> Outputs:
         """Take an image apart.

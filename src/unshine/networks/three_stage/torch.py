@@ -19,6 +19,7 @@ from unshine.networks.three_stage import (
     CONTEXT_SCALE,
     CONTEXT_STEM,
     REACH,
+    SAID,
     STAGES,
     TINT,
     UNKNOWN,
@@ -90,8 +91,7 @@ class Bottleneck(nn.Module):
         wide = x if self.expand is None else F.relu6(self.expand(x))
         wide = F.pad(wide, 2 * (self.shape.before, self.shape.after))
         narrow: Tensor = self.project(F.relu6(self.depthwise(wide)))
-        same = self.shape.stride == 1 and self.shape.inputs == self.shape.outputs
-        return x + narrow if same else narrow
+        return x + narrow if self.shape.shortcut else narrow
 
 
 class Context(nn.Module):
@@ -234,9 +234,8 @@ class ThreeStage(nn.Module):
         self.multiple, self.halvings = sizes.multiple, sizes.halvings
         self.physics = EncoderDecoder(*STAGES["physics"], 0, sizes.physics)
         self.refine = EncoderDecoder(*STAGES["refine"], sizes.physics[0], sizes.refine, light=True)
-        said = tuple(shape.outputs for shape in CONTEXT if shape.tapped)
         self.context = Context()
-        self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone, context=said)
+        self.tone = EncoderDecoder(*STAGES["tone"], sizes.refine[0], sizes.tone, context=SAID)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, image: Tensor) -> Outputs:
