@@ -12,7 +12,7 @@ from unshine import optics
 from unshine.networks import three_stage
 from unshine.networks.export import write_onnx
 from unshine.networks.three_stage import CLIPPED, FAST, OUTPUTS, SLOPE, Sizes, blend, highlight_map
-from unshine.networks.three_stage.torch import ThreeStage, untrained
+from unshine.networks.three_stage.torch import ThreeStage, _own_colour, untrained
 from unshine.networks.weights import load_weights, read_weights, save_weights
 
 SMALL = Sizes(physics=(8, 8), refine=(8, 16, 16), tone=(8, 8))
@@ -112,6 +112,16 @@ def test_off_clipped_cores_one_colour_of_light_is_taken():
     assert inside.float().mean() > 0.5
     assert amount[inside].max() > 0.01
     assert error[inside].max() < 2e-3
+
+
+def test_what_has_nearly_the_colour_of_the_light_turns_darker_and_not_purple():
+    light = torch.tensor([0.9, 1.0, 0.85]).view(1, 3, 1, 1)
+    greys = torch.tensor([[0.2, 0.2, 0.2], [0.21, 0.2, 0.19]]).view(2, 3, 1, 1)
+    own = _own_colour(greys, light)
+    assert torch.allclose(own / own[:, :1], greys / greys[:, :1], atol=1e-4)
+    assert ((own / light - 1).abs() < 0.2).all()
+    red = torch.tensor([0.5, 0.1, 0.1]).view(1, 3, 1, 1)
+    assert torch.equal(_own_colour(red, light), light)
 
 
 def test_clipped_cores_are_filled_with_the_colour_of_their_ring():

@@ -56,6 +56,9 @@ AROUND = (1, 2, 4)
 """Reach of the windows, in the largest cells, from which larger clipped cores are filled."""
 UNKNOWN = 0.999
 """How much less a pixel counts that is clipped in all colours, when others are filled from it."""
+NEUTRAL = (0.1, 0.25)
+"""Spread of a pixel's channels, in units of the light, from which it passes from the light's own
+colour to another."""
 TINT = 1.4
 """How far the light's red and blue may be from its green, as a logarithm."""
 

@@ -20,6 +20,7 @@ from unshine.networks.three_stage import (
     CONTEXT,
     CONTEXT_SCALE,
     CONTEXT_STEM,
+    NEUTRAL,
     REACH,
     SAID,
     STAGES,
@@ -256,11 +257,20 @@ def _subtract(
     taken = _channels(answer, 0, 1) * least + _channels(answer, 1, 1)
     rest = ops.minimum((least - taken).clip(0, None), least)
     specular = optics.decode(least) - optics.decode(rest)
-    measured = optics.add_light(image, -specular * light)
+    measured = optics.add_light(image, -specular * _own_colour(linear, light))
     filled = image + _tinted(_channels(answer, 2, 3), vivid)
     low, high = CLIPPED
     clipped = ((image - low) / (high - low)).clip(0, 1)
     return taken, measured + clipped * (filled - measured)
+
+
+def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
+    """The light's colour; the pixel's own where that is nearly the same."""
+    share = linear / light
+    largest, least = _largest(share), -_largest(-share)
+    low, high = NEUTRAL
+    neutral = ((high - (largest - least) / (largest + 1e-5)) / (high - low)).clip(0, 1)
+    return light + neutral * (linear / (least + 1e-5) - light)
 
 
 def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:

@@ -18,6 +18,7 @@ from unshine.networks.three_stage import (
     CONTEXT,
     CONTEXT_SCALE,
     CONTEXT_STEM,
+    NEUTRAL,
     REACH,
     SAID,
     STAGES,
@@ -221,7 +222,7 @@ class ThreeStage(nn.Module):
 
     The untrained network is the identity: every stage predicts a change to the image, and all
     changes start at zero. Grey images stay grey, whatever the weights, and off clipped cores the
-    change is one map times the colour of the light.
+    change is one map times the colour of the light (or the pixel's own where that is nearly it).
 
     References
     ----------
@@ -324,11 +325,24 @@ def _subtract(
     taken = answer[:, :1] * least + answer[:, 1:2]
     rest = torch.minimum((least - taken).clip(0, None), least)
     specular = optics.decode(least) - optics.decode(rest)
-    measured = optics.add_light(image, -specular * light)
+    measured = optics.add_light(image, -specular * _own_colour(linear, light))
     filled = image + _tinted(answer[:, 2:5], vivid)
     low, high = CLIPPED
     clipped = ((image - low) / (high - low)).clip(0, 1)
     return taken, measured + clipped * (filled - measured)
+
+
+def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
+    """The light's colour; the pixel's own where that is nearly the same.
+
+    The light is never known exactly: taken off black lacquer, a hint of green too much leaves
+    purple.
+    """
+    share = linear / light
+    largest, least = share.amax(1, keepdim=True), share.amin(1, keepdim=True)
+    low, high = NEUTRAL
+    neutral = ((high - (largest - least) / (largest + 1e-5)) / (high - low)).clip(0, 1)
+    return light + neutral * (linear / (least + 1e-5) - light)
 
 
 def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
