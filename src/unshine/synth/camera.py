@@ -12,7 +12,7 @@ from torch import Tensor
 from unshine import optics, tone
 from unshine.synth.batch import BatchRandom, blur
 from unshine.synth.procedural import Scene
-from unshine.synth.veil import WINDOW, prominent, split
+from unshine.synth.prominence import WINDOW, prominent
 
 LARGEST_SHARE = 0.1
 """Of the image that highlights cover at most; in photographs they cover 1 to 5 %."""
@@ -67,7 +67,7 @@ def develop(
     whole : bool
         Whether all of R is the highlight, as in SSHR, and not only what stands out of it.
     window : float
-        What of R is wider than this share of the image in both directions is a veil, part of D.
+        How far a peak's patch reaches, as a share of the image; see `prominence.prominent`.
     share : float
         Of the image that highlights cover at most.
     """
@@ -79,8 +79,6 @@ def develop(
     if whole:
         specular = specular * torch.exp(rng.bernoulli(0.5) * rng.uniform(-0.7, 1.5))
     else:
-        specular, veil = split(specular, window)
-        diffuse = diffuse + veil
         specular = specular * _strength(rng, diffuse, specular, share)
     # Glare: a bright highlight lights up the lens around it.
     glare = rng.bernoulli(0.3) * rng.log_uniform(0.005, 0.06)
@@ -95,7 +93,7 @@ def develop(
     overexposed = (diffuse + specular).amax(1, keepdim=True) > 1
     image, truth = optics.clip(diffuse + specular), optics.clip(diffuse)
     image, truth = _look(rng, (image, truth))
-    # Where all of R counts, a veil of it changes the tone; what stands out does not.
+    # Where all of R counts, a veil of it changes the tone; a highlight does not.
     clean = tone.correction(truth, image, scene.mask, channel_axis=1) if whole else truth
     # Softer than the evaluation's: of a faint tail nobody is certain.
     highlight = optics.highlight_map(image, clean, channel_axis=1, full=optics.SURE)

@@ -15,7 +15,8 @@ from unshine.synth import stay
 from unshine.synth.stay.brushes import clutter, ground, random_colour, write
 
 WINDOW, SHARE = 0.45, 0.4
-"""How wide glare on flat things may be, and how much of the image it may cover."""
+"""How far the patch of a peak of glare reaches on flat things, and how much of the image glare may
+cover: more than gloss on a body, since what is under it is known from beside it."""
 
 BANDS = 0.6
 """How often a window's or a tube's band lies on them."""

@@ -35,7 +35,7 @@ SHINY = (
 
 
 WINDOW, SHARE = 0.22, 0.15
-"""How wide drawn glare may be, and how much of the image it may cover: its edges show."""
+"""How far the patch of a peak of drawn glare reaches, and how much of the image glare may cover."""
 
 
 class PhotographStream(IterableDataset[Any]):
