@@ -32,6 +32,12 @@ def image(height: int = 60, width: int = 90, seed: int = 0) -> np.ndarray:
     return np.ascontiguousarray(part[:, :: -1 if seed % 2 else 1])
 
 
+def visor() -> np.ndarray:
+    """A part of the astronaut's portrait, 300×400: highlights of which the network is certain."""
+    with Image.open(COFFEE.with_name("astronaut.png")) as photograph:
+        return np.asarray(photograph.convert("RGB").filter(SMOOTH).crop((112, 212, 512, 512)))
+
+
 def file(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, kind, **options)

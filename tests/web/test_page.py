@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from serving import Process, file, image, pixels
+from serving import Process, file, image, pixels, visor
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 if not (CHROMIUM and DRIVER):
@@ -162,7 +162,9 @@ def alike(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(difference.mean() < 1.2 and np.quantile(difference, 0.995) < 12)
 
 
-def test_the_canvas_shows_before_and_after_at_the_divider(page, photo):
+def test_the_canvas_shows_before_and_after_at_the_divider(page, tmp_path):
+    photo = tmp_path / "shiny visor.png"
+    photo.write_bytes(file(visor()))
     page.upload(photo)
     before, after = pixels(photo.read_bytes()).astype(float), removed(page, photo)
     assert not alike(before, after)
