@@ -79,6 +79,7 @@ SHINY = (
 
 OFTEN = (
     "lamps", "flames", "neon", "sun", "stars", "moon", "faces", "collars", "blossoms", "china",
-    "shapes",
+    "shapes", "clouds", "snow",
 )  # fmt: skip
-"""Kinds that are mistaken most: small and bright, or white on colour, as highlights are."""
+"""Kinds that are mistaken most: small and bright, white on colour, or pale and soft, as highlights
+are."""
