@@ -38,6 +38,15 @@ def test_a_sun_clips_and_values_that_are_no_numbers_are_suns(tmp_path):
     assert all(np.ptp(view.reshape(-1, 3).astype(int), 1).max() == 0 for view in views)
 
 
+def test_a_sun_whose_core_lacks_colours_is_white(tmp_path):
+    light = np.full((128, 256, 3), 0.2)
+    light[62:66, ::16] = (-20, 0, 150)
+    path = write(tmp_path / "sun.exr", light)
+    views = list(panoramas.views(path, 64, 8, np.random.default_rng(1)))
+    assert sum((view == 255).all(-1).any() for view in views) >= 6
+    assert all(np.ptp(view.reshape(-1, 3).astype(int), 1).max() == 0 for view in views)
+
+
 @pytest.mark.parametrize("yaw", [0, 90, 180, 270])
 def test_what_is_looked_at_is_in_the_middle(yaw):
     panorama = torch.zeros(1, 3, 64, 128)

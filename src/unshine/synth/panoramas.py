@@ -20,6 +20,8 @@ from unshine.io import stills
 ENDING = ".exr"
 BRIGHTEST = 200.0
 """Linear; suns are cut there, so that what is beside them is not blended with thousands."""
+SUN = 5.0
+"""Linear; brighter than that, a pixel that lacks a colour is a sun that a filter has overshot."""
 MEAN = (0.1, 0.3)
 """Linear: between these a view's mean is exposed, its brightest twentieth left out."""
 DETAIL = 1.5
@@ -52,6 +54,9 @@ def views(
     """
     light = np.atleast_3d(stills.read(path).pixels)
     light = np.nan_to_num(light, nan=BRIGHTEST).clip(0, BRIGHTEST)
+    # Resampled to a lower resolution, suns may ring: a channel or two are 0 in their core.
+    brightest, darkest = light.max(-1, keepdims=True), light.min(-1, keepdims=True)
+    light = np.where((brightest > SUN) & (darkest < brightest / 100), brightest, light)
     panorama = torch.from_numpy(np.broadcast_to(light, (*light.shape[:2], 3)).copy())
     panorama = panorama.permute(2, 0, 1)[None]
     widest = math.radians(115)
