@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 Canvas = tuple[Image.Image, ImageDraw.ImageDraw]
@@ -40,6 +41,20 @@ def ground(size: int, rng: np.random.Generator, low: float, high: float) -> Canv
     ramp = (ramp + mottle * rng.choice([0, 0.2, 0.8])).clip(0, 1)[..., None]
     image = Image.fromarray(np.rint(first + (second - first) * ramp).clip(0, 255).astype(np.uint8))
     return image, ImageDraw.Draw(image)
+
+
+def relief(
+    size: int, rng: np.random.Generator, cells: tuple[int, ...], fall: float
+) -> NDArray[np.float32]:
+    """Noise of several sizes, (size, size), of mean 0 and deviation 1.
+
+    Noise of ``n`` cells a side counts ``n ** -fall``.
+    """
+    field = np.zeros((size, size), np.float32)
+    for n in cells:
+        noise = Image.fromarray(rng.standard_normal((n, n)).astype(np.float32))
+        field += np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC)) / n**fall
+    return ((field - field.mean()) / field.std()).astype(np.float32)
 
 
 def foliage(size: int, rng: np.random.Generator) -> Image.Image:

@@ -224,17 +224,21 @@ def screen(size: int, rng: np.random.Generator) -> Image.Image:
 
 
 def sky(size: int, rng: np.random.Generator) -> Image.Image:
-    """A bright sky above hills and roofs, behind twigs and wires."""
+    """A bright sky above mountains, hills and roofs, behind twigs and wires."""
     image = white.clouds(size, rng)
     draw = ImageDraw.Draw(image)
     horizon = rng.uniform(0.3, 0.9) * size
     fill = random_colour(rng, 0, 0.5)
-    steps = rng.integers(2, 14)
-    outline = [
-        (k * size / steps, horizon - rng.uniform(0, 0.3) * size * (rng.random() < 0.7))
-        for k in range(steps + 1)
-    ]
-    draw.polygon([(0, size), *outline, (size, size)], fill=fill)
+    steps = int(rng.integers(2, 14))
+    heights = rng.uniform(0, 0.3, steps + 1) * (rng.random(steps + 1) < 0.7)
+    if rng.random() < 0.5:  # ragged, as rocks and woods are
+        ragged = np.cumsum(rng.normal(0, 0.006, 200)) + rng.normal(0, 0.004, 200)
+        heights = np.interp(np.linspace(0, 1, 200), np.linspace(0, 1, steps + 1), heights) + ragged
+    outline = zip(np.linspace(0, size, len(heights)), horizon - heights * size, strict=True)
+    land = Image.new("L", (size, size))
+    corners = [(0, size), *((float(x), float(y)) for x, y in outline), (size, size)]
+    ImageDraw.Draw(land).polygon(corners, fill=255)
+    image.paste(white.snow(size, rng) if rng.random() < 0.5 else fill, mask=land)
     for _ in range(rng.integers(0, 8)):  # twigs and wires against the sky
         points = [
             tuple(p)

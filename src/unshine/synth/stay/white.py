@@ -12,6 +12,7 @@ from unshine.synth.stay.brushes import (
     ground,
     light,
     random_colour,
+    relief,
     shaded,
     write,
 )
@@ -167,11 +168,7 @@ def stripes(size: int, rng: np.random.Generator) -> Image.Image:
 
 def snow(size: int, rng: np.random.Generator) -> Image.Image:
     """Patches of snow, foam, lichen or paint on rough ground, with sharp ragged edges."""
-    rough = np.zeros((size, size), np.float32)
-    for cells in (4, 9, 20, 45, 100):
-        noise = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
-        rough += np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC)) / cells**0.6
-    rough = (rough - rough.mean()) / rough.std()
+    rough = relief(size, rng, (4, 9, 20, 45, 100), 0.6)
     lit = 1 + rng.uniform(0.2, 1) * 6 * (rough - np.roll(rough, 2, 0)).clip(-0.1, 0.1)
     stone = np.array(random_colour(rng, 0.15, 0.6, 0.4), np.float32) * lit[..., None]
     white = np.array(light(rng), np.float32) * (1 - 0.3 * (1 - lit).clip(0, 1))[..., None]
@@ -310,19 +307,19 @@ def faces(size: int, rng: np.random.Generator) -> Image.Image:
 
 def clouds(size: int, rng: np.random.Generator) -> Image.Image:
     """Clouds or snow: soft white over blue or grey, softly shaded."""
-    field = np.zeros((size, size), np.float32)
-    for cells in (3, 6, 12, 24, 48):
-        noise = Image.fromarray(rng.random((cells, cells)).astype(np.float32))
-        field += np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC)) * 3 / cells**0.9
+    field = relief(size, rng, (3, 6, 12, 24, 48, 96), rng.uniform(0.7, 1.1))
+    y, x = np.mgrid[:size, :size].astype(np.float32) / size
+    if rng.random() < 0.4:  # in one place only
+        cx, cy = rng.uniform(0.1, 0.9, 2)
+        away = ((x - cx) / rng.uniform(0.2, 0.7)) ** 2 + ((y - cy) / rng.uniform(0.1, 0.5)) ** 2
+        field = field - 2 * away.clip(0, 4)
     field = (field - field.min()) / np.ptp(field)
     cover = np.clip((field - rng.uniform(0.2, 0.6)) / rng.uniform(0.1, 0.5), 0, 1)[..., None]
     snow = rng.random() < 0.35
-    below = np.array(
-        random_colour(rng, 0.1, 0.7)
-        if snow
-        else (rng.integers(40, 150), rng.integers(100, 190), rng.integers(170, 250)),
-        np.float32,
-    )
+    blue = rng.integers((40, 100, 170), (150, 190, 250)) * rng.uniform(0.5, 1)
+    below = np.array(random_colour(rng, 0.1, 0.7) if snow else blue, np.float32)
+    if not snow:  # a sky is paler above the horizon
+        below = below + (235 - below) * (rng.uniform(0, 0.5) * y**2)[..., None]
     shade = 1 - rng.uniform(0, 0.35) * np.roll(field, 6, 0)[..., None]
     white = np.array([rng.integers(232, 256)] * 3) * shade
     return Image.fromarray((below + (white - below) * cover).clip(0, 255).astype(np.uint8))
