@@ -21,9 +21,9 @@ from torch.utils.data import IterableDataset
 from unshine import optics
 from unshine.errors import UnshineError
 from unshine.synth import camera, flat, glare, panoramas, patterns, stay
+from unshine.synth.augmentation import augment
 from unshine.synth.batch import BatchRandom, worker_seed
 from unshine.synth.camera import Tuples
-from unshine.synth.defocus import defocus
 from unshine.synth.procedural import Scene
 
 Bytes = NDArray[np.uint8]
@@ -76,9 +76,8 @@ class PhotographStream(IterableDataset[Any]):
         library = torch.from_numpy(np.stack(patches))[:, None] if patches else None
         while True:
             chosen = [self.matte[k] for k in rng.integers(len(self.matte), size=self.batch)]
-            images = [
-                defocus(crop, rng) for path in chosen for crop in crops(path, self.size, 1, rng)
-            ]
+            seen = [crop for path in chosen for crop in crops(path, self.size, 1, rng)]
+            images = [augment(crop, seen[k - 1], rng) for k, crop in enumerate(seen)]
             values = np.stack(images) / np.float32(255)
             yield _developed(values, library, atlas, [0.5] * self.batch, rng, generator)
 
