@@ -79,7 +79,7 @@ SHINY = (
 
 OFTEN = (
     "lamps", "flames", "neon", "sun", "stars", "moon", "faces", "collars", "blossoms", "china",
-    "shapes", "clouds", "snow",
+    "shapes", "clouds", "snow", "sky", "lettering",
 )  # fmt: skip
 """Kinds that are mistaken most: small and bright, white on colour, or pale and soft, as highlights
 are."""
