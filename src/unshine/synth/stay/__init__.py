@@ -3,7 +3,8 @@
 What shines by itself (lamps, moon, sun, flames, neon, stars, screens, windows, sky), what is
 written or drawn (lettering, thin lines, frames, screenshots, drawings, pixel art) and what is
 simply white (collars, daisies, blossoms, china, shapes, stripes, rims of petals, leaves against the
-light, teeth, catchlights, snow, clouds, paper). Each maker draws one kind with Pillow, from a seed.
+light, teeth, catchlights, snow, clouds, paper, the pith of fruit). Each maker draws one kind with
+Pillow, from a seed.
 """
 
 from collections.abc import Callable
@@ -68,18 +69,19 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
     "shapes": white.shapes,
     "stripes": white.stripes,
     "snow": white.snow,
+    "fruit": white.fruit,
 }
 """The kinds of things that must stay, and who draws them."""
 
 SHINY = (
     "lettering", "lines", "screen", "drawing", "collars", "rims", "leaves", "faces", "paper",
-    "china", "shapes", "stripes",
+    "china", "shapes", "stripes", "fruit",
 )  # fmt: skip
 """Kinds that may have glare on them all the same."""
 
 OFTEN = (
     "lamps", "flames", "neon", "sun", "stars", "moon", "faces", "collars", "blossoms", "china",
-    "shapes", "clouds", "snow", "sky", "lettering",
+    "shapes", "clouds", "snow", "sky", "lettering", "fruit",
 )  # fmt: skip
 """Kinds that are mistaken most: small and bright, white on colour, or pale and soft, as highlights
 are."""

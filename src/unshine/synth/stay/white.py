@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from unshine.synth.stay.brushes import (
+    Colour,
     blob,
     clutter,
     foliage,
@@ -347,3 +348,59 @@ def paper(size: int, rng: np.random.Generator) -> Image.Image:
         left, top = (int(v) for v in rng.uniform(-0.3, 0.6, 2) * size)
         image.paste(sheet.rotate(angle, bicubic, True), (left, top), mask)
     return image
+
+
+def fruit(size: int, rng: np.random.Generator) -> Image.Image:
+    """Cut fruit: pith, core and skins of segments, white or pale in strongly coloured flesh."""
+    image, draw = ground(size, rng, 0.02, 0.6)
+    clutter(draw, size, rng, 0.6)
+    for _ in range(rng.integers(1, 5)):
+        x, y, r = (*rng.uniform(0.1, 0.9, 2) * size, rng.uniform(0.15, 0.6) * size)
+        rind, pale = random_colour(rng, 0.3, 1, 1), rng.uniform(175, 256)
+        # Rind below its transparency, so that blurring darkens no edge.
+        layer = Image.new("RGBA", (size, size), (*rind, 0))
+        draw = ImageDraw.Draw(layer)
+        white = int(pale), int(pale * rng.uniform(0.9, 1)), int(pale * rng.uniform(0.75, 1))
+        draw.polygon(blob(x, y, r, rng, 0.04), rind)
+        draw.polygon(blob(x, y, r * rng.uniform(0.88, 0.97), rng, 0.04), white)
+        _flesh(draw, x, y, r * rng.uniform(0.75, 0.9), white, rng)
+        core = rng.uniform(0.05, 0.3) * r
+        draw.polygon(blob(x, y, core, rng, rng.uniform(0, 0.5)), white)
+        for _ in range(rng.integers(0, 14)):  # what is torn out of the core
+            angle, length = rng.uniform(0, 6.3), core * rng.uniform(1, 1.7)
+            tip = x + length * math.cos(angle), y + length * math.sin(angle)
+            draw.line((x, y, *tip), white, 1 + int(core * rng.uniform(0.05, 0.25)))
+        layer = layer.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2.5)))
+        if rng.random() < 0.5:  # a half or a wedge
+            turn = rng.uniform(0, 6.3)
+            angles = (turn, turn + 1, turn + 2)
+            far = [(x + 3 * r * math.cos(a), y + 3 * r * math.sin(a)) for a in angles]
+            shift = rng.uniform(-0.1, 0.4) * r
+            near = x - shift * math.cos(turn + 1), y - shift * math.sin(turn + 1)
+            kept = Image.new("L", layer.size)
+            ImageDraw.Draw(kept).polygon([near, *far], 255)
+            layer.putalpha(ImageChops.darker(layer.getchannel("A"), kept))
+        image.paste(shaded(layer, rng), (0, 0), layer)
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 2)))
+
+
+def _flesh(
+    draw: ImageDraw.ImageDraw, x: float, y: float, r: float, white: Colour, rng: np.random.Generator
+) -> None:
+    """Flesh of one hue, streaked from the middle outwards, in segments or with seeds in a ring."""
+    flesh = np.array(random_colour(rng, 0.5, 1, 1))
+    count, streaks = int(rng.integers(6, 14)), int(rng.integers(60, 200))
+    draw.polygon(blob(x, y, r, rng, 0.03), tuple(int(v) for v in flesh))
+    for _ in range(streaks):
+        angle, fill = rng.uniform(0, 6.3), flesh * rng.uniform(0.75, 1.15)
+        start, end = r * rng.uniform(0.1, 0.7), r * rng.uniform(0.6, 0.98)
+        ends = [(x + s * math.cos(angle), y + s * math.sin(angle)) for s in (start, end)]
+        draw.line(ends, tuple(int(min(v, 255)) for v in fill), 1 + int(r * rng.uniform(0.01, 0.05)))
+    for k in range(count if rng.random() < 0.7 else 0):
+        angle = 2 * math.pi * k / count + rng.normal() * 0.08
+        tip = x + r * math.cos(angle), y + r * math.sin(angle)
+        draw.line((x, y, *tip), white, 1 + int(r * rng.uniform(0.005, 0.05)))
+    for _ in range(rng.integers(8, 40) if rng.random() < 0.3 else 0):
+        angle, at, half = rng.uniform(0, 6.3), r * rng.uniform(0.35, 0.55), r * 0.035
+        cx, cy = x + at * math.cos(angle), y + at * math.sin(angle)
+        draw.ellipse((cx - half, cy - half, cx + half, cy + half), (25, 20, 15))
