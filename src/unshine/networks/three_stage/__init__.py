@@ -50,8 +50,9 @@ SLOPE = 0.5
 """Of the highlight map by the logits: it rises from 0 to 1 as they go from −1 to 1."""
 REACH = 2
 """Cells around a pixel whose surest one has half a say in its logits."""
-CLIPPED = (0.9, 0.97)
-"""Display values between which an image passes from measured to clipped."""
+CLIPPED = (0.975, 1.0)
+"""Display values between which an image passes from measured to clipped; what is measured is better
+known than what is filled in."""
 AROUND = (1, 2, 4)
 """Reach of the windows, in the largest cells, from which larger clipped cores are filled."""
 UNKNOWN = 0.999
