@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from unshine import optics
 from unshine.networks import three_stage
 from unshine.networks.export import write_onnx
-from unshine.networks.three_stage import CLIPPED, FAST, OUTPUTS, SLOPE, Sizes, blend, highlight_map
+from unshine.networks.three_stage import CORE, FAST, OUTPUTS, SLOPE, Sizes, blend, highlight_map
 from unshine.networks.three_stage.torch import ThreeStage, _own_colour, untrained
 from unshine.networks.weights import load_weights, read_weights, save_weights
 
@@ -42,7 +42,7 @@ def test_fast_is_within_its_budget():
 
 def test_untrained_it_is_the_identity_where_not_all_colours_are_clipped():
     image = random_image(2, 3, 40, 56)
-    image[:, 1].clamp_(max=CLIPPED[0])
+    image[:, 1].clamp_(max=CORE[0])
     with torch.no_grad():
         outputs = ThreeStage(FAST)(image)
     for name in ("albedo", "diffuse", "clean", "ungated"):

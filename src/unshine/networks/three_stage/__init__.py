@@ -51,8 +51,11 @@ SLOPE = 0.5
 REACH = 2
 """Cells around a pixel whose surest one has half a say in its logits."""
 CLIPPED = (0.975, 1.0)
-"""Display values between which an image passes from measured to clipped; what is measured is better
-known than what is filled in."""
+"""Display values between which a channel passes from measured to clipped; what is measured is
+better known than what is filled in."""
+CORE = (0.85, 0.93)
+"""The same for the least channel, of what is filled from its ring: a white that JPEG or a camera
+has softened is as unknown as one at 1."""
 AROUND = (1, 2, 4)
 """Reach of the windows, in the largest cells, from which larger clipped cores are filled."""
 UNKNOWN = 0.999

@@ -20,6 +20,7 @@ from unshine.networks.three_stage import (
     CONTEXT,
     CONTEXT_SCALE,
     CONTEXT_STEM,
+    CORE,
     NEUTRAL,
     REACH,
     SAID,
@@ -275,7 +276,7 @@ def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
 
 def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
     """Fill what is clipped in all colours from what surrounds it."""
-    low, high = CLIPPED
+    low, high = CORE
     white = ((-_largest(-image) - low) / (high - low)).clip(0, 1)
     known = 1 - UNKNOWN * white
     levels = [ops.avg_pool2d(ops.cat((ungated * known, known), 1), CELL, CELL)]

@@ -18,6 +18,7 @@ from unshine.networks.three_stage import (
     CONTEXT,
     CONTEXT_SCALE,
     CONTEXT_STEM,
+    CORE,
     NEUTRAL,
     REACH,
     SAID,
@@ -351,7 +352,7 @@ def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
     Means of what is known, over cells of 4, 8, 16 ... pixels, over windows of the largest, and
     over the whole image: every place takes the finest of them that knows enough.
     """
-    low, high = CLIPPED
+    low, high = CORE
     white = ((image.amin(1, keepdim=True) - low) / (high - low)).clip(0, 1)
     known = 1 - UNKNOWN * white
     levels = [F.avg_pool2d(torch.cat([ungated * known, known], 1), CELL)]
