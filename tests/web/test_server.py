@@ -105,7 +105,7 @@ def test_a_full_queue_answers_429_and_nothing_else():
 
 
 def test_sigterm_finishes_what_has_begun():
-    process, body = start(), file(image(300, 400))
+    process, body = start(), file(image(1500, 2000))
     answers = []
 
     def ask() -> None:
