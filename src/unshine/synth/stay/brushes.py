@@ -127,6 +127,11 @@ def write(
     draw.text((x, y), " ".join(word(rng) for _ in range(words)), fill=fill, font=font)
 
 
+def polar(x: float, y: float, distance: float, angle: float) -> tuple[float, float]:
+    """Return the point so far from another in a direction."""
+    return x + distance * math.cos(angle), y + distance * math.sin(angle)
+
+
 def blob(
     cx: float, cy: float, radius: float, rng: np.random.Generator, wobble: float = 0.2
 ) -> list[tuple[float, float]]:

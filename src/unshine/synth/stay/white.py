@@ -1,4 +1,4 @@
-"""What is simply white: flowers, china, shapes, stripes, snow, collars, leaves, faces, paper."""
+"""What is simply white: flowers, china, shapes, snow, collars, leaves, faces, paper, pith."""
 
 import math
 
@@ -12,6 +12,7 @@ from unshine.synth.stay.brushes import (
     foliage,
     ground,
     light,
+    polar,
     random_colour,
     relief,
     shaded,
@@ -368,15 +369,13 @@ def fruit(size: int, rng: np.random.Generator) -> Image.Image:
         draw.polygon(blob(x, y, core, rng, rng.uniform(0, 0.5)), white)
         for _ in range(rng.integers(0, 14)):  # what is torn out of the core
             angle, length = rng.uniform(0, 6.3), core * rng.uniform(1, 1.7)
-            tip = x + length * math.cos(angle), y + length * math.sin(angle)
+            tip = polar(x, y, length, angle)
             draw.line((x, y, *tip), white, 1 + int(core * rng.uniform(0.05, 0.25)))
         layer = layer.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2.5)))
         if rng.random() < 0.5:  # a half or a wedge
             turn = rng.uniform(0, 6.3)
-            angles = (turn, turn + 1, turn + 2)
-            far = [(x + 3 * r * math.cos(a), y + 3 * r * math.sin(a)) for a in angles]
-            shift = rng.uniform(-0.1, 0.4) * r
-            near = x - shift * math.cos(turn + 1), y - shift * math.sin(turn + 1)
+            far = [polar(x, y, 3 * r, turn + step) for step in (0, 1, 2)]
+            near = polar(x, y, -rng.uniform(-0.1, 0.4) * r, turn + 1)
             kept = Image.new("L", layer.size)
             ImageDraw.Draw(kept).polygon([near, *far], 255)
             layer.putalpha(ImageChops.darker(layer.getchannel("A"), kept))
@@ -394,13 +393,13 @@ def _flesh(
     for _ in range(streaks):
         angle, fill = rng.uniform(0, 6.3), flesh * rng.uniform(0.75, 1.15)
         start, end = r * rng.uniform(0.1, 0.7), r * rng.uniform(0.6, 0.98)
-        ends = [(x + s * math.cos(angle), y + s * math.sin(angle)) for s in (start, end)]
+        ends = [polar(x, y, distance, angle) for distance in (start, end)]
         draw.line(ends, tuple(int(min(v, 255)) for v in fill), 1 + int(r * rng.uniform(0.01, 0.05)))
     for k in range(count if rng.random() < 0.7 else 0):
         angle = 2 * math.pi * k / count + rng.normal() * 0.08
-        tip = x + r * math.cos(angle), y + r * math.sin(angle)
+        tip = polar(x, y, r, angle)
         draw.line((x, y, *tip), white, 1 + int(r * rng.uniform(0.005, 0.05)))
     for _ in range(rng.integers(8, 40) if rng.random() < 0.3 else 0):
         angle, at, half = rng.uniform(0, 6.3), r * rng.uniform(0.35, 0.55), r * 0.035
-        cx, cy = x + at * math.cos(angle), y + at * math.sin(angle)
+        cx, cy = polar(x, y, at, angle)
         draw.ellipse((cx - half, cy - half, cx + half, cy + half), (25, 20, 15))
