@@ -128,6 +128,7 @@ def shapes(size: int, rng: np.random.Generator) -> Image.Image:
     outline = random_colour(rng, 0, 0.2) if rng.random() < 0.4 else None
     for _ in range(count):
         x, y, r = (*rng.uniform(0, 1, 2) * size, typical * math.exp(rng.normal() * 0.5))
+        r = max(r, 3.0)  # Pillow cannot draw an outline wider than a box
         kind, box = rng.integers(6), (x - r, y - 0.8 * r, x + r, y + 0.8 * r)
         if kind == 0:
             draw.ellipse(box, white, outline, 3)
