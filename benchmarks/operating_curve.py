@@ -2,12 +2,12 @@
 
     python benchmarks/operating_curve.py WEIGHTS... --mit DIR --shen-zheng DIR --scenes DIR
 
-The bias of the highlight map is swept. Harm is the RMS change, in 8-bit levels, of matte objects
+The sensitivity is swept. Harm is the RMS change, in 8-bit levels, of matte objects
 (the pairs without a highlight), of whole scenes without gloss, and of the frozen matte tuples; the
 gain is that of the highlight region's PSNR over the input, the mean of a set's images. Two weights
 are compared at equal harm, never at one operating point.
 
-The shipped operating point follows a rule that looks at frozen sets alone: `operating_bias`.
+What sensitivity 0.5 stands for follows a rule that looks at frozen sets alone: `operating_bias`.
 """
 
 import csv
@@ -32,7 +32,9 @@ from unshine.pixels import Floats
 FROZEN = Path(__file__).parent / "data" / "frozen"
 """Tuples of our own domain, and things that must stay; no training reads them."""
 HARMS = (0.25, 0.5, 1, 2, 4)
-BIASES = np.concatenate([np.arange(-16, -5, 1.0), np.arange(-5, 5, 0.25), np.arange(5, 17, 2.0)])
+BIASES = np.arange(-5, 2, 0.25)
+"""Of the map's logits, among which the rule chooses."""
+SENSITIVITIES = np.append(1 / (1 + np.exp(-np.arange(-3, 6, 0.125))), 1)
 LONG_SIDE = 1024
 BRIGHT = 0.75
 """Display value from which something that must stay counts as bright."""
@@ -49,37 +51,38 @@ class Answer:
     mask: NDArray[np.bool_]
     network: Network
 
-    def clean(self, bias: float, where: NDArray[np.bool_]) -> Floats:
+    def clean(self, where: NDArray[np.bool_], bias: float = 0, sensitivity: float = 0.5) -> Floats:
         """The result at some pixels, (N, 3), with the map's logits shifted by a bias."""
         network: Any = self.network
-        highlight = network.highlight_map(self.logits[where] + np.float32(bias))
+        highlight = network.highlight_map(self.logits[where] + np.float32(bias), sensitivity)
         return network.blend(self.image[where], self.ungated[where], highlight)
 
     def region(self) -> NDArray[np.bool_]:
         """The highlight region."""
         return ((self.image - self.truth).max(-1) > HIGHLIGHT_THRESHOLD) & self.mask
 
-    def gains(self) -> Floats:
-        """PSNR in the highlight region less the input's, for each bias."""
+    def gains(self, bias: float) -> Floats:
+        """PSNR in the highlight region less the input's, for each sensitivity."""
         where = self.region()
         truth = self.truth[where]
-        after = np.array([_rms(self.clean(bias, where), truth) for bias in BIASES])
+        after = np.array([_rms(self.clean(where, bias, s), truth) for s in SENSITIVITIES])
         return 20 * np.log10((_rms(self.image[where], truth) + 1e-5) / (after + 1e-5))
 
-    def changed(self, bias: float) -> Floats:
+    def changed(self, bias: float = 0, sensitivity: float = 0.5) -> Floats:
         """The object's pixels that change at all, less what they were, (N, 3)."""
         network: Any = self.network
-        where = self.mask & (network.highlight_map(self.logits + np.float32(bias)) > 0)[..., 0]
-        return self.clean(bias, where) - self.image[where]
+        highlight = network.highlight_map(self.logits + np.float32(bias), sensitivity)
+        where = self.mask & (highlight > 0)[..., 0]
+        return self.clean(where, bias, sensitivity) - self.image[where]
 
-    def changes(self) -> Floats:
-        """RMS change of the object in 8-bit levels, for each bias."""
-        return np.array([self.change(bias) for bias in BIASES])
-
-    def change(self, bias: float) -> float:
+    def change(self, bias: float = 0, sensitivity: float = 0.5) -> float:
         """RMS change of the object in 8-bit levels."""
-        total = np.square(self.changed(bias), dtype=np.float64).sum()
+        total = np.square(self.changed(bias, sensitivity), dtype=np.float64).sum()
         return 255 * float(np.sqrt(total / (3 * self.mask.sum())))
+
+    def changes(self, bias: float) -> Floats:
+        """RMS change of the object in 8-bit levels, for each sensitivity."""
+        return np.array([self.change(bias, s) for s in SENSITIVITIES])
 
 
 def answer(
@@ -131,7 +134,7 @@ def auc(answers: list[Answer]) -> float:
 def operating_bias(
     scenes: list[Answer],
     stay: list[tuple[str, Answer]],
-    matte: Floats,
+    matte: list[Answer],
     photos: list[Answer],
 ) -> float:
     """Choose the shipped operating point: one step below the largest bias that keeps the promises.
@@ -147,12 +150,12 @@ def operating_bias(
     scenes : list of Answer
         Photographs without gloss that nothing was trained on; may be empty.
     stay : list of (kind, Answer)
-    matte : array, (tuples, biases)
-        `Answer.changes` of the frozen matte tuples.
+    matte : list of Answer
+        The frozen tuples without a highlight.
     photos : list of Answer
         Further photographs without gloss, also such as were trained on; may be empty.
     """
-    allowed = matte.mean(0) <= 1
+    allowed = np.array([np.mean([x.change(bias) for x in matte]) <= 1 for bias in BIASES])
     for index, bias in enumerate(BIASES):
         if allowed[index] and scenes:
             shares = [
@@ -174,7 +177,7 @@ def stay_changes(stay: list[tuple[str, Answer]], bias: float) -> dict[str, float
     for kind, x in stay:
         bright = x.image.max(-1) > BRIGHT
         if bright.any():
-            change = np.abs(x.clean(bias, bright) - x.image[bright])
+            change = np.abs(x.clean(bright, bias) - x.image[bright])
             changes.setdefault(kind, []).append(255 * float(change.mean()))
     return {kind: float(np.mean(values)) for kind, values in changes.items()}
 
@@ -226,49 +229,48 @@ def curve(
 ) -> tuple[list[dict[str, object]], float]:
     """Return the rows of one network's curve and the rule's bias; print them, and the AUC."""
     frozen, flat = ([x for _, x in read_frozen(engine, kind)] for kind in ("tuples", "flat"))
+    matte = [x for x in frozen if not x.region().any()]
+    whole = read_scenes(engine, scenes) if scenes else []
+    stay = list(read_frozen(engine, "stay"))
+    bias = operating_bias(whole, stay, matte, read_scenes(engine, photos) if photos else [])
+    print(f"{name}: AUC in its own domain {auc(frozen):.3f}; the rule's bias {bias:g}")
+    for kind, change in sorted(stay_changes(stay, bias).items(), key=lambda item: -item[1])[:5]:
+        print(f"  {kind}: {change:.2f} levels where bright")
+
     gains = {
-        name: np.mean([x.gains() for x in answers if x.region().mean() > 0.002], 0)
+        name: np.mean([x.gains(bias) for x in answers if x.region().mean() > 0.002], 0)
         for name, answers in (("own", frozen), ("flat", flat))
     }
-    matte = np.array([x.changes() for x in frozen if not x.region().any()])
-    harms = {"own": matte.mean(0)}
+    harms = {"own": np.mean([x.changes(bias) for x in matte], 0)}
     mit = pairs.get("mit")
     for protocol, folder in pairs.items():
         found = read_pairs(engine, folder, protocol)
         if protocol == "mit" or folder != mit:
             # With their gloss doubled or quadrupled, the same objects count as glossy.
             glossy_ones = [x.region().sum() > 0.01 * x.mask.sum() for x in found]
-        gains[protocol] = np.mean([x.gains() for x in compress(found, glossy_ones)], 0)
+        gains[protocol] = np.mean([x.gains(bias) for x in compress(found, glossy_ones)], 0)
         if protocol == "mit":
             objects = [x for x, shines in zip(found, glossy_ones, strict=True) if not shines]
-            harms["matte"] = np.mean([x.changes() for x in objects], 0)
-    whole = read_scenes(engine, scenes) if scenes else []
+            harms["matte"] = np.mean([x.changes(bias) for x in objects], 0)
     if whole:
-        harms["scenes"] = np.mean([x.changes() for x in whole], 0)
-    stay = list(read_frozen(engine, "stay"))
-    chosen = operating_bias(whole, stay, matte, read_scenes(engine, photos) if photos else [])
-    print(f"{name}: AUC in its own domain {auc(frozen):.3f}; the rule's bias {chosen:g}")
-    for kind, change in sorted(stay_changes(stay, chosen).items(), key=lambda item: -item[1])[:5]:
-        print(f"  {kind}: {change:.2f} levels where bright")
+        harms["scenes"] = np.mean([x.changes(bias) for x in whole], 0)
     rows: list[dict[str, object]] = []
     for on, harm in harms.items():
-        at = np.interp(chosen, BIASES, harm)
+        at = np.interp(0.5, SENSITIVITIES, harm)
         for level in (*HARMS, at):
-            bias = chosen if level == at else float(np.interp(level, harm, BIASES))
+            sensitivity = 0.5 if level == at else float(np.interp(level, harm, SENSITIVITIES))
             row: dict[str, object] = {
                 "weights": name, "harm on": on, "harm": round(float(level), 3),
-                "rule": level == at, "bias": round(bias, 2),
+                "rule": level == at, "sensitivity": round(sensitivity, 3),
             }  # fmt: skip
             row |= {
-                f"gain {s}": round(float(np.interp(bias, BIASES, gain)), 3)
-                for s, gain in gains.items()
-            }
-            row |= {
-                f"harm {s}": round(float(np.interp(bias, BIASES, x)), 3) for s, x in harms.items()
+                f"{what} {s}": round(float(np.interp(sensitivity, SENSITIVITIES, values)), 3)
+                for what, of in (("gain", gains), ("harm", harms))
+                for s, values in of.items()
             }
             rows.append(row)
             print("  " + "  ".join(f"{key} {value}" for key, value in list(row.items())[1:]))
-    return rows, chosen
+    return rows, bias
 
 
 def plot(rows: list[dict[str, object]], path: Path) -> None:

@@ -1,5 +1,6 @@
 """The three-stage network: its budget, its beginnings, and its ONNX form."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from unshine import optics
 from unshine.networks import three_stage
 from unshine.networks.export import write_onnx
-from unshine.networks.three_stage import CORE, FAST, OUTPUTS, SLOPE, Sizes, blend, highlight_map
-from unshine.networks.three_stage.torch import ThreeStage, _own_colour, untrained
+from unshine.networks.three_stage import (
+    CORE,
+    DOUBTFUL,
+    FAST,
+    OUTPUTS,
+    SURE,
+    Sizes,
+    blend,
+    highlight_map,
+)
+from unshine.networks.three_stage.torch import ThreeStage, _own_colour, _subtract, untrained
 from unshine.networks.weights import load_weights, read_weights, save_weights
 
 SMALL = Sizes(physics=(8, 8), refine=(8, 16, 16), tone=(8, 8))
@@ -81,7 +91,7 @@ def test_clean_is_the_input_to_the_last_bit_where_no_highlight_is():
         # Spread the map's logits around the value below which it is cut to zero.
         logits = network(image).logits
         network.tone.head.weight *= 2 / logits.std()
-        network.tone.head.bias -= 0.5 / SLOPE + network(image).logits.mean()
+        network.tone.head.bias += DOUBTFUL - network(image).logits.mean()
         outputs = network(image)
     closed = (outputs.highlight == 0).expand_as(image)
     assert 0.05 < closed.float().mean() < 0.95
@@ -112,6 +122,24 @@ def test_off_clipped_cores_one_colour_of_light_is_taken():
     assert inside.float().mean() > 0.5
     assert amount[inside].max() > 0.01
     assert error[inside].max() < 2e-3
+
+
+def test_a_clipped_channel_keeps_at_least_what_is_measured():
+    image = torch.tensor([1.0, 0.6, 0.5]).view(1, 3, 1, 1)
+    light, vivid = torch.ones(1, 3, 1, 1), torch.ones(1, 1, 1, 1)
+
+    def left(fill: float) -> torch.Tensor:
+        answer = torch.tensor([0.4, 0.0, fill, fill, fill]).view(1, 5, 1, 1)
+        _, rest = _subtract(image, optics.decode(image), light, vivid, answer)
+        return rest.flatten()
+
+    measured = left(-0.9)
+    taken = optics.decode(image.flatten()) - optics.decode(measured)
+    assert torch.allclose(taken, taken.mean(), atol=1e-3)
+    assert torch.equal(left(-0.5), measured)
+    brighter = left(-0.05)
+    assert brighter[0] == pytest.approx(0.95)
+    assert torch.equal(brighter[1:], measured[1:])
 
 
 def test_what_has_nearly_the_colour_of_the_light_turns_darker_and_not_purple():
@@ -237,6 +265,13 @@ def test_the_highlight_map_is_the_same_in_every_library():
         assert np.allclose(found.numpy(), expected, atol=1e-6)
 
 
-def test_sensitivity_multiplies_the_odds():
-    logits = np.linspace(-5, 5, 11)
-    assert np.allclose(highlight_map(logits, 0.8), highlight_map(logits + np.log(4)))
+def test_sensitivity_moves_where_the_map_begins_and_not_where_it_is_sure():
+    logits = np.linspace(-20, 20, 4001)
+    maps = [highlight_map(logits, sensitivity) for sensitivity in (0.1, 0.3, 0.5, 0.7, 0.9)]
+    for lower, higher in pairwise(maps):
+        assert (higher >= lower).all()
+        assert higher.sum() > lower.sum()
+    for higher in maps[2:]:
+        assert logits[higher == 1].min() == pytest.approx(SURE, abs=0.02)
+    assert logits[maps[2] > 0].min() == pytest.approx(DOUBTFUL, abs=0.02)
+    assert logits[maps[0] > 0].min() > SURE

@@ -46,8 +46,12 @@ highlight map's logits."""
 
 CELL = 4
 """Pixels on a side of what the encoder-decoders see as one."""
-SLOPE = 0.5
-"""Of the highlight map by the logits: it rises from 0 to 1 as they go from −1 to 1."""
+DOUBTFUL, SURE = -1.0, 1.5
+"""Logits from which the highlight map rises from 0, and where it reaches 1, at sensitivity 0.5."""
+PACE = 2.0
+"""How far the former moves as the odds of the sensitivity grow by a factor of e."""
+STEEPEST = 1.0
+"""Logits between the two, at least."""
 REACH = 2
 """Cells around a pixel whose surest one has half a say in its logits."""
 CLIPPED = (0.975, 1.0)
@@ -148,15 +152,16 @@ def highlight_map(logits: Any, sensitivity: float = 0.5) -> Any:
     """Turn the network's logits into the soft highlight map.
 
     A straight line, cut at 0 and 1, so that the map reaches exactly 0, where the image passes
-    untouched to the last bit.
+    untouched to the last bit. A higher sensitivity moves the end where the line begins, and leaves
+    the end where the network is sure: what is taken besides is the less certain, and less of it is
+    taken.
 
     Parameters
     ----------
     logits : array of NumPy, PyTorch or MindSpore
         What the network says, of any shape.
     sensitivity : float
-        From 0 (nothing is a highlight) to 1 (everything is); the odds of a highlight are multiplied
-        by ``sensitivity / (1 - sensitivity)``. 0.5 is the operating point as shipped.
+        From 0 (nothing is a highlight) to 1 (everything is). 0.5 is the operating point as shipped.
 
     Returns
     -------
@@ -166,14 +171,16 @@ def highlight_map(logits: Any, sensitivity: float = 0.5) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> highlight_map(np.array([-3.0, 0.0, 3.0]))
-    array([0. , 0.5, 1. ])
+    >>> highlight_map(np.array([-3.0, -1.0, 0.25, 3.0]))
+    array([0. , 0. , 0.5, 1. ])
+    >>> highlight_map(np.array([-3.0, -1.0, 0.25, 3.0]), 0.8).round(2)
+    array([0.15, 0.53, 0.76, 1.  ])
     """
     if sensitivity <= 0 or sensitivity >= 1:
         return 0 * logits + (1 if sensitivity >= 1 else 0)
-    if sensitivity != 0.5:
-        logits = logits + math.log(sensitivity / (1 - sensitivity))
-    return (SLOPE * logits + 0.5).clip(0, 1)
+    begin = DOUBTFUL - PACE * math.log(sensitivity / (1 - sensitivity))
+    end = max(SURE, begin + STEEPEST)
+    return ((logits - begin) / (end - begin)).clip(0, 1)
 
 
 def blend(image: Any, ungated: Any, highlight: Any) -> Any:

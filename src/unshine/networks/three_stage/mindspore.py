@@ -262,7 +262,7 @@ def _subtract(
     filled = image + _tinted(_channels(answer, 2, 3), vivid)
     low, high = CLIPPED
     clipped = ((image - low) / (high - low)).clip(0, 1)
-    return taken, measured + clipped * (filled - measured)
+    return taken, measured + clipped * (filled - measured).clip(0, None)
 
 
 def _own_colour(linear: Tensor, light: Tensor) -> Tensor:

@@ -321,6 +321,8 @@ def _subtract(
 
     `answer` says by how much the least channel falls, as a straight line of its own value (so that
     the edges of a highlight are the image's own), and what to change where a channel is clipped.
+    More light than is seen fell on a clipped channel, so that what is measured there is the least
+    that can be left.
     """
     least = optics.encode((linear / light).amin(1, keepdim=True) + 1e-5)
     taken = answer[:, :1] * least + answer[:, 1:2]
@@ -330,7 +332,7 @@ def _subtract(
     filled = image + _tinted(answer[:, 2:5], vivid)
     low, high = CLIPPED
     clipped = ((image - low) / (high - low)).clip(0, 1)
-    return taken, measured + clipped * (filled - measured)
+    return taken, measured + clipped * (filled - measured).clip(0, None)
 
 
 def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
