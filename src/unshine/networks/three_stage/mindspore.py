@@ -187,13 +187,15 @@ class ThreeStage(nn.Cell):
         # Stage 2.
         answer, features, tint = self.refine(ops.cat((coarse, image), 1), features)
         light = _light(tint, vivid, image.shape[2], image.shape[3])
-        _, diffuse = _subtract(image, linear, light, vivid, answer)
+        _, measured, more = _subtract(image, linear, light, vivid, answer)
+        diffuse = measured + more
         # Stage 3.
         inputs = ops.cat((diffuse, residue, image), 1)
         tone, _, _ = self.tone(inputs, features, self.context(image))
         answer = answer + _channels(tone, 0, 5)
-        taken, ungated = _subtract(image, linear, light, vivid, answer)
-        ungated = _filled(image, ungated.clip(0, 1), self.halvings)
+        taken, measured, more = _subtract(image, linear, light, vivid, answer)
+        ungated = (measured + more.clip(0, None)).clip(0, 1)
+        ungated = _filled(image, ungated, self.halvings)
         votes = _channels(tone, 5, 1)
         logits = _agreed(votes)
         highlight = highlight_map(logits)
@@ -252,17 +254,21 @@ def tensors(network: nn.Cell) -> dict[str, NDArray[Any]]:
 
 def _subtract(
     image: Tensor, linear: Tensor, light: Tensor, vivid: Tensor, answer: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Take light of one colour off an image, and fill in what is clipped."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Take light of one colour off an image, and say what to fill in where it is clipped."""
     least = optics.encode(-_largest(-linear / light) + 1e-5)
     taken = _channels(answer, 0, 1) * least + _channels(answer, 1, 1)
     rest = ops.minimum((least - taken).clip(0, None), least)
     specular = optics.decode(least) - optics.decode(rest)
     measured = optics.add_light(image, -specular * _own_colour(linear, light))
     filled = image + _tinted(_channels(answer, 2, 3), vivid)
+    return taken, measured, _clipped(image) * (filled - measured)
+
+
+def _clipped(image: Tensor) -> Tensor:
+    """How far every channel is clipped, from 0 to 1."""
     low, high = CLIPPED
-    clipped = ((image - low) / (high - low)).clip(0, 1)
-    return taken, measured + clipped * (filled - measured).clip(0, None)
+    return ((image - low) / (high - low)).clip(0, 1)
 
 
 def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
@@ -275,24 +281,26 @@ def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
 
 
 def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
-    """Fill what is clipped in all colours from what surrounds it."""
+    """Fill clipped channels from what surrounds them."""
     low, high = CORE
     white = ((-_largest(-image) - low) / (high - low)).clip(0, 1)
-    known = 1 - UNKNOWN * white
+    unknown = ops.maximum(_clipped(image), white)
+    known = 1 - UNKNOWN * unknown
     levels = [ops.avg_pool2d(ops.cat((ungated * known, known), 1), CELL, CELL)]
     for _ in range(halvings):
         levels.append(ops.avg_pool2d(levels[-1], 2, 2))
     largest = levels[-1]
     levels += [ops.avg_pool2d(largest, 2 * reach + 1, 1, reach) for reach in AROUND]
     around = levels[-1].mean((2, 3), True)
-    around = _channels(around, 0, 3) / _channels(around, 3, 1)
+    around = _channels(around, 0, 3) / _channels(around, 3, 3)
     for level in levels[::-1]:
-        known = _channels(level, 3, 1)
+        known = _channels(level, 3, 3)
         around = resized(around, level.shape[2], level.shape[3])
         own = _channels(level, 0, 3) / known
         around = around + (2 * known).clip(0, 1) * (own - around)
     around = resized(around, image.shape[2], image.shape[3])
-    return ungated + white * (around - ungated)
+    raised = ops.maximum(around, ungated)
+    return ungated + unknown * (raised + white * (around - raised) - ungated)
 
 
 def _light(tint: Tensor, vivid: Tensor, height: int, width: int) -> Tensor:

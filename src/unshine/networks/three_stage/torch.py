@@ -272,13 +272,16 @@ class ThreeStage(nn.Module):
         # Stage 2.
         answer, features, tint = self.refine(torch.cat([coarse, image], 1), features)
         light = _light(tint, vivid, image.shape[-2:])
-        _, diffuse = _subtract(image, linear, light, vivid, answer)
+        _, measured, more = _subtract(image, linear, light, vivid, answer)
+        diffuse = measured + more
         # Stage 3.
         tone, _, _ = self.tone(
             torch.cat([diffuse, residue, image], 1), features, self.context(image)
         )
-        taken, ungated = _subtract(image, linear, light, vivid, answer + tone[:, :5])
-        ungated = _filled(image, ungated.clip(0, 1), self.halvings)
+        taken, measured, more = _subtract(image, linear, light, vivid, answer + tone[:, :5])
+        # More light than is seen fell on a clipped channel: what is measured is the least it keeps.
+        ungated = (measured + more.clip(0, None)).clip(0, 1)
+        ungated = _filled(image, ungated, self.halvings)
         votes = tone[:, 5:]
         logits = _agreed(votes)
         highlight = highlight_map(logits)
@@ -316,13 +319,20 @@ def build(weights: Weights) -> ThreeStage:
 
 def _subtract(
     image: Tensor, linear: Tensor, light: Tensor, vivid: Tensor, answer: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Take light of one colour off an image, and fill in what is clipped.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Take light of one colour off an image, and say what to fill in where it is clipped.
 
     `answer` says by how much the least channel falls, as a straight line of its own value (so that
     the edges of a highlight are the image's own), and what to change where a channel is clipped.
-    More light than is seen fell on a clipped channel, so that what is measured there is the least
-    that can be left.
+
+    Returns
+    -------
+    taken : Tensor, (B, 1, H, W)
+        How far the least channel is to fall.
+    measured : Tensor, (B, 3, H, W)
+        The image less that light.
+    more : Tensor, (B, 3, H, W)
+        What clipped channels are to have besides; 0 elsewhere.
     """
     least = optics.encode((linear / light).amin(1, keepdim=True) + 1e-5)
     taken = answer[:, :1] * least + answer[:, 1:2]
@@ -330,9 +340,13 @@ def _subtract(
     specular = optics.decode(least) - optics.decode(rest)
     measured = optics.add_light(image, -specular * _own_colour(linear, light))
     filled = image + _tinted(answer[:, 2:5], vivid)
+    return taken, measured, _clipped(image) * (filled - measured)
+
+
+def _clipped(image: Tensor) -> Tensor:
+    """How far every channel is clipped, from 0 to 1."""
     low, high = CLIPPED
-    clipped = ((image - low) / (high - low)).clip(0, 1)
-    return taken, measured + clipped * (filled - measured).clip(0, None)
+    return ((image - low) / (high - low)).clip(0, 1)
 
 
 def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
@@ -349,14 +363,16 @@ def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
 
 
 def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
-    """Fill what is clipped in all colours from what surrounds it: no second disc, no grid.
+    """Fill clipped channels from what surrounds them: no second disc, no dark rim, no grid.
 
     Means of what is known, over cells of 4, 8, 16 ... pixels, over windows of the largest, and
-    over the whole image: every place takes the finest of them that knows enough.
+    over the whole image: every place takes the finest of them that knows enough. Where all colours
+    are clipped this is all that is known; where some are, it only raises them.
     """
     low, high = CORE
     white = ((image.amin(1, keepdim=True) - low) / (high - low)).clip(0, 1)
-    known = 1 - UNKNOWN * white
+    unknown = torch.maximum(_clipped(image), white)
+    known = 1 - UNKNOWN * unknown
     levels = [F.avg_pool2d(torch.cat([ungated * known, known], 1), CELL)]
     for _ in range(halvings):
         levels.append(F.avg_pool2d(levels[-1], 2))
@@ -369,7 +385,8 @@ def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
         around = F.interpolate(around, size=level.shape[-2:], mode="bilinear")
         around = around + (2 * known).clip(0, 1) * (level[:, :3] / known - around)
     around = F.interpolate(around, size=image.shape[-2:], mode="bilinear")
-    return ungated + white * (around - ungated)
+    raised = torch.maximum(around, ungated)
+    return ungated + unknown * (raised + white * (around - raised) - ungated)
 
 
 def _light(tint: Tensor, vivid: Tensor, size: torch.Size) -> Tensor:
