@@ -102,6 +102,12 @@ def test_what_must_stay_is_bright_somewhere():
         assert max(brightest) > 0.75, kind
 
 
+def test_every_kind_is_drawn_and_the_smallest_shapes_are():
+    assert stay.OFTEN.keys() == stay.KINDS.keys()
+    for seed in range(250):
+        stay.make("shapes", 32, np.random.default_rng(seed))
+
+
 def test_the_stream_of_what_must_stay_has_few_highlights():
     batches = list(islice(StayStream(64, 8, seed=5), 6))
     shares = torch.cat([(batch.highlight > 0.5).float().mean((1, 2, 3)) for batch in batches])

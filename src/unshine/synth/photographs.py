@@ -102,7 +102,7 @@ class StayStream(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Tuples]:
         rng, generator, atlas = _randomness(self.seed)
-        kinds = [*stay.KINDS, *stay.OFTEN, *stay.OFTEN]
+        kinds, often = list(stay.OFTEN), np.array(list(stay.OFTEN.values()))
         while True:
             if rng.random() < 0.25:
                 images = np.stack([flat.make(self.size, rng) for _ in range(self.batch)])
@@ -111,7 +111,7 @@ class StayStream(IterableDataset[Any]):
                     bands=flat.BANDS, window=flat.WINDOW, share=flat.SHARE,
                 )  # fmt: skip
                 continue
-            chosen = [str(kind) for kind in rng.choice(kinds, self.batch)]
+            chosen = [str(k) for k in rng.choice(kinds, self.batch, p=often / often.sum())]
             images = np.stack([stay.make(kind, self.size, rng) for kind in chosen])
             chances = [0.45 * (kind in stay.SHINY) for kind in chosen]
             yield _developed(images, None, atlas, chances, rng, generator)
