@@ -231,7 +231,7 @@ class Analysis:
             How much of the correction to apply, from 0 to 1, blended in linear light.
         sensitivity : float
             How readily something counts as a highlight, from 0 (nothing does) to 1 (everything
-            does). 0.5 is the weights' own operating point.
+            does). 0.5 is the weights' own operating point. What is less certain goes in part.
         mask : ndarray, H×W, or Pillow image, optional
             The user's word on where highlights are: uint8, uint16, bool, or float in [0, 1], of the
             image's size. 1 (white) takes highlights even where the network is not sure, 0 (black)

@@ -60,6 +60,9 @@ better known than what is filled in."""
 CORE = (0.85, 0.93)
 """The same for the least channel, of what is filled from its ring: a white that JPEG or a camera
 has softened is as unknown as one at 1."""
+LOST = (0.7, 0.9)
+"""Share of a channel's light that is taken off, between which the rest passes from known to
+unknown: of what a little is left, a small error leaves nothing."""
 AROUND = (1, 2, 4)
 """Reach of the windows, in the largest cells, from which larger clipped cores are filled."""
 UNKNOWN = 0.999

@@ -21,6 +21,7 @@ from unshine.networks.three_stage import (
     CONTEXT_SCALE,
     CONTEXT_STEM,
     CORE,
+    LOST,
     NEUTRAL,
     REACH,
     SAID,
@@ -281,10 +282,14 @@ def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
 
 
 def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
-    """Fill clipped channels from what surrounds them."""
+    """Fill what is not known from what surrounds it."""
     low, high = CORE
     white = ((-_largest(-image) - low) / (high - low)).clip(0, 1)
-    unknown = ops.maximum(_clipped(image), white)
+    low, high = LOST
+    light = optics.decode(image)
+    taken = (light - optics.decode(ungated)) / (light + 1e-4)
+    lost = ((taken - low) / (high - low)).clip(0, 1)
+    unknown = ops.maximum(ops.maximum(_clipped(image), lost), white)
     known = 1 - UNKNOWN * unknown
     levels = [ops.avg_pool2d(ops.cat((ungated * known, known), 1), CELL, CELL)]
     for _ in range(halvings):
@@ -299,7 +304,7 @@ def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
         own = _channels(level, 0, 3) / known
         around = around + (2 * known).clip(0, 1) * (own - around)
     around = resized(around, image.shape[2], image.shape[3])
-    raised = ops.maximum(around, ungated)
+    raised = ops.maximum(ops.minimum(around, image), ungated)
     return ungated + unknown * (raised + white * (around - raised) - ungated)
 
 

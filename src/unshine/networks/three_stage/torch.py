@@ -19,6 +19,7 @@ from unshine.networks.three_stage import (
     CONTEXT_SCALE,
     CONTEXT_STEM,
     CORE,
+    LOST,
     NEUTRAL,
     REACH,
     SAID,
@@ -363,15 +364,20 @@ def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
 
 
 def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
-    """Fill clipped channels from what surrounds them: no second disc, no dark rim, no grid.
+    """Fill what is not known from what surrounds it: no second disc, no dark rim, no grid.
 
-    Means of what is known, over cells of 4, 8, 16 ... pixels, over windows of the largest, and
-    over the whole image: every place takes the finest of them that knows enough. Where all colours
-    are clipped this is all that is known; where some are, it only raises them.
+    Not known are channels that are clipped, or of whose light nearly all is taken. Means of what
+    is known, over cells of 4, 8, 16 ... pixels, over windows of the largest, and over the whole
+    image: every place takes the finest of them that knows enough. Where all colours are clipped
+    this is all that is known; elsewhere it only raises.
     """
     low, high = CORE
     white = ((image.amin(1, keepdim=True) - low) / (high - low)).clip(0, 1)
-    unknown = torch.maximum(_clipped(image), white)
+    low, high = LOST
+    light = optics.decode(image)
+    taken = (light - optics.decode(ungated)) / (light + 1e-4)
+    lost = ((taken - low) / (high - low)).clip(0, 1)
+    unknown = torch.maximum(torch.maximum(_clipped(image), lost), white)
     known = 1 - UNKNOWN * unknown
     levels = [F.avg_pool2d(torch.cat([ungated * known, known], 1), CELL)]
     for _ in range(halvings):
@@ -385,7 +391,7 @@ def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
         around = F.interpolate(around, size=level.shape[-2:], mode="bilinear")
         around = around + (2 * known).clip(0, 1) * (level[:, :3] / known - around)
     around = F.interpolate(around, size=image.shape[-2:], mode="bilinear")
-    raised = torch.maximum(around, ungated)
+    raised = torch.maximum(torch.minimum(around, image), ungated)
     return ungated + unknown * (raised + white * (around - raised) - ungated)
 
 
