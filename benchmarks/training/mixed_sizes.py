@@ -22,8 +22,8 @@ from unshine.training.settings import Settings
 from unshine.training.torch import Run, make_fabric
 from unshine.training.torch_data import stream
 
-SIZES = {128: (4, 3, 3, 6), 192: (2, 1, 2, 3), 256: (1, 1, 1, 2)}
-"""Height and width; of a batch: what must stay, path-traced tuples, pool, photographs."""
+SIZES = {128: (5, 5, 6), 192: (2, 2, 4), 256: (1, 1, 2)}
+"""Height and width; of a batch: what must stay, scenes of the pool, photographs."""
 CHANCES = (0.4, 0.25, 0.35)
 
 
@@ -32,9 +32,6 @@ def main(
     minutes: Annotated[float, typer.Option(help="How long to train.")],
     pool: Annotated[Path, typer.Option(help="A pool of scenes, of unshine render --pool.")],
     photos: Annotated[Path, typer.Option(help="A folder of photographs.")],
-    tuples: Annotated[
-        Path, typer.Option(help="A list of path-traced tuples, lit again each time.")
-    ] = Path(__file__).parents[1] / "data" / "unshine-pack" / "train_tuples.lst",
     rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 1.5e-4,
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
@@ -44,7 +41,7 @@ def main(
     torch.set_flush_denormal(True)
     runs = [
         Settings(
-            output, minutes, data=("stay", str(tuples)), relight=True, pool=pool, photos=photos,
+            output, minutes, data=("stay",), pool=pool, photos=photos,
             share=share, seed=seed, init=init, resume=resume, workers=1,
             recipe=replace(UNSHINE, size=size, batch=sum(share), rate=rate),
         )

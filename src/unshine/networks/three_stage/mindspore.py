@@ -188,15 +188,13 @@ class ThreeStage(nn.Cell):
         # Stage 2.
         answer, features, tint = self.refine(ops.cat((coarse, image), 1), features)
         light = _light(tint, vivid, image.shape[2], image.shape[3])
-        _, measured, more = _subtract(image, linear, light, vivid, answer)
-        diffuse = measured + more
+        _, diffuse = _subtract(image, linear, light, vivid, answer)
         # Stage 3.
         inputs = ops.cat((diffuse, residue, image), 1)
         tone, _, _ = self.tone(inputs, features, self.context(image))
         answer = answer + _channels(tone, 0, 5)
-        taken, measured, more = _subtract(image, linear, light, vivid, answer)
-        ungated = (measured + more.clip(0, None)).clip(0, 1)
-        ungated = _filled(image, ungated, self.halvings)
+        taken, ungated = _subtract(image, linear, light, vivid, answer)
+        ungated = _filled(image, ungated.clip(0, 1), self.halvings)
         votes = _channels(tone, 5, 1)
         logits = _agreed(votes)
         highlight = highlight_map(logits)
@@ -255,15 +253,15 @@ def tensors(network: nn.Cell) -> dict[str, NDArray[Any]]:
 
 def _subtract(
     image: Tensor, linear: Tensor, light: Tensor, vivid: Tensor, answer: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Take light of one colour off an image, and say what to fill in where it is clipped."""
+) -> tuple[Tensor, Tensor]:
+    """Take light of one colour off an image, and fill in what is clipped."""
     least = optics.encode(-_largest(-linear / light) + 1e-5)
     taken = _channels(answer, 0, 1) * least + _channels(answer, 1, 1)
     rest = ops.minimum((least - taken).clip(0, None), least)
     specular = optics.decode(least) - optics.decode(rest)
     measured = optics.add_light(image, -specular * _own_colour(linear, light))
     filled = image + _tinted(_channels(answer, 2, 3), vivid)
-    return taken, measured, _clipped(image) * (filled - measured)
+    return taken, measured + _clipped(image) * (filled - measured).clip(0, None)
 
 
 def _clipped(image: Tensor) -> Tensor:

@@ -223,8 +223,9 @@ class ThreeStage(nn.Module):
     """Physics-based removal, refinement, tone correction (TSHRNet's stages, our sizes).
 
     The untrained network is the identity: every stage predicts a change to the image, and all
-    changes start at zero. Grey images stay grey, whatever the weights, and off clipped cores the
-    change is one map times the colour of the light (or the pixel's own where that is nearly it).
+    changes start at zero. Grey images stay grey, whatever the weights. What is measured changes by
+    one map times the colour of the light (or the pixel's own where that is nearly it); what is
+    clipped, and where hardly any light is left, is filled from its surroundings.
 
     References
     ----------
@@ -273,16 +274,13 @@ class ThreeStage(nn.Module):
         # Stage 2.
         answer, features, tint = self.refine(torch.cat([coarse, image], 1), features)
         light = _light(tint, vivid, image.shape[-2:])
-        _, measured, more = _subtract(image, linear, light, vivid, answer)
-        diffuse = measured + more
+        _, diffuse = _subtract(image, linear, light, vivid, answer)
         # Stage 3.
         tone, _, _ = self.tone(
             torch.cat([diffuse, residue, image], 1), features, self.context(image)
         )
-        taken, measured, more = _subtract(image, linear, light, vivid, answer + tone[:, :5])
-        # More light than is seen fell on a clipped channel: what is measured is the least it keeps.
-        ungated = (measured + more.clip(0, None)).clip(0, 1)
-        ungated = _filled(image, ungated, self.halvings)
+        taken, ungated = _subtract(image, linear, light, vivid, answer + tone[:, :5])
+        ungated = _filled(image, ungated.clip(0, 1), self.halvings)
         votes = tone[:, 5:]
         logits = _agreed(votes)
         highlight = highlight_map(logits)
@@ -320,20 +318,13 @@ def build(weights: Weights) -> ThreeStage:
 
 def _subtract(
     image: Tensor, linear: Tensor, light: Tensor, vivid: Tensor, answer: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Take light of one colour off an image, and say what to fill in where it is clipped.
+) -> tuple[Tensor, Tensor]:
+    """Take light of one colour off an image, and fill in what is clipped.
 
     `answer` says by how much the least channel falls, as a straight line of its own value (so that
     the edges of a highlight are the image's own), and what to change where a channel is clipped.
-
-    Returns
-    -------
-    taken : Tensor, (B, 1, H, W)
-        How far the least channel is to fall.
-    measured : Tensor, (B, 3, H, W)
-        The image less that light.
-    more : Tensor, (B, 3, H, W)
-        What clipped channels are to have besides; 0 elsewhere.
+    More light than is seen fell on a clipped channel, so that what is measured there is the least
+    that can be left.
     """
     least = optics.encode((linear / light).amin(1, keepdim=True) + 1e-5)
     taken = answer[:, :1] * least + answer[:, 1:2]
@@ -341,7 +332,7 @@ def _subtract(
     specular = optics.decode(least) - optics.decode(rest)
     measured = optics.add_light(image, -specular * _own_colour(linear, light))
     filled = image + _tinted(answer[:, 2:5], vivid)
-    return taken, measured, _clipped(image) * (filled - measured)
+    return taken, measured + _clipped(image) * (filled - measured).clip(0, None)
 
 
 def _clipped(image: Tensor) -> Tensor:
