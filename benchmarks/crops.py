@@ -1,4 +1,4 @@
-"""Make the pairs of docs/results-at-100.md: crops of photographs before and after, pixel by pixel.
+"""Make the pairs, before and after, of README.md (whole) and docs/results-at-100.md (crops).
 
     python benchmarks/crops.py --photos FOLDER
 
@@ -26,23 +26,39 @@ CROPS = {
     "snow": ("budgie-lake-sherburne.jpg", 480, 230),
 }
 """Names of the pairs: the photograph, and the crop's left and upper edge."""
+WHOLE = ("coffee.png", "astronaut.png")
+EXAMPLES, PICTURES = HERE.parent / "examples", HERE.parent / "docs" / "pictures"
 
 
 def main() -> None:
     """Write the pairs."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--photos", type=Path, default=HERE.parent / "examples")
+    parser.add_argument("--photos", type=Path, default=EXAMPLES)
     photos = parser.parse_args().photos
     remover = Remover()
     for name, (file, left, top) in CROPS.items():
-        path = HERE.parent / "examples" / file
-        with Image.open(path if path.exists() else photos / file) as opened:
-            before = opened.convert("RGB")
-        after = Image.fromarray(remover(np.asarray(before)))
-        pair = Image.new("RGB", (2 * SIDE + GAP, SIDE), "white")
-        for image, x in ((before, 0), (after, SIDE + GAP)):
-            pair.paste(image.crop((left, top, left + SIDE, top + SIDE)), (x, 0))
-        pair.save(HERE.parent / "docs" / "pictures" / f"at-100-{name}.jpg", quality=88)
+        path = EXAMPLES / file if (EXAMPLES / file).exists() else photos / file
+        box = (left, top, left + SIDE, top + SIDE)
+        before, after = (image.crop(box) for image in cleaned(remover, path))
+        beside(before, after, GAP).save(PICTURES / f"at-100-{name}.jpg", quality=88)
+    for file in WHOLE:
+        pair = beside(*cleaned(remover, EXAMPLES / file))
+        pair.save((PICTURES / file).with_suffix(".jpg"), quality=88)
+
+
+def cleaned(remover: Remover, path: Path) -> tuple[Image.Image, Image.Image]:
+    """Return a photograph before and after."""
+    with Image.open(path) as opened:
+        before = opened.convert("RGB")
+    return before, Image.fromarray(remover(np.asarray(before)))
+
+
+def beside(before: Image.Image, after: Image.Image, gap: int = 0) -> Image.Image:
+    """Put two images of one size beside one another."""
+    pair = Image.new("RGB", (2 * before.width + gap, before.height), "white")
+    pair.paste(before, (0, 0))
+    pair.paste(after, (before.width + gap, 0))
+    return pair
 
 
 if __name__ == "__main__":
