@@ -46,7 +46,7 @@ highlight map's logits."""
 
 CELL = 4
 """Pixels on a side of what the encoder-decoders see as one."""
-DOUBTFUL, SURE = -1.0, 1.5
+DOUBTFUL, SURE = -1.0, 1.25
 """Logits from which the highlight map rises from 0, and where it reaches 1, at sensitivity 0.5."""
 PACE = 2.0
 """How far the former moves as the odds of the sensitivity grow by a factor of e."""
@@ -174,10 +174,10 @@ def highlight_map(logits: Any, sensitivity: float = 0.5) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> highlight_map(np.array([-3.0, -1.0, 0.25, 3.0]))
+    >>> highlight_map(np.array([-3.0, -1.0, 0.125, 3.0]))
     array([0. , 0. , 0.5, 1. ])
-    >>> highlight_map(np.array([-3.0, -1.0, 0.25, 3.0]), 0.8).round(2)
-    array([0.15, 0.53, 0.76, 1.  ])
+    >>> highlight_map(np.array([-3.0, -1.0, 0.125, 3.0]), 0.8).round(2)
+    array([0.15, 0.55, 0.78, 1.  ])
     """
     if sensitivity <= 0 or sensitivity >= 1:
         return 0 * logits + (1 if sensitivity >= 1 else 0)
