@@ -1,4 +1,4 @@
-"""Make the pairs, before and after, of README.md (whole) and docs/results-at-100.md (crops).
+"""Make the pictures, before and after, of README.md (whole) and docs/results-at-100.md (crops).
 
     python benchmarks/crops.py --photos FOLDER
 
@@ -8,7 +8,6 @@ FOLDER holds the CC0 photographs that the page names; the two of examples/ need 
 import argparse
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from publish import HERE
 
@@ -25,40 +24,42 @@ CROPS = {
     "daisies": ("budgie-kitten-on-lawn.jpg", 200, 440),
     "snow": ("budgie-lake-sherburne.jpg", 480, 230),
 }
-"""Names of the pairs: the photograph, and the crop's left and upper edge."""
-WHOLE = ("coffee.png", "astronaut.png")
+"""Names of the rows: the photograph, and the crop's left and upper edge."""
+WHOLE, KEEN = ("coffee.png", "astronaut.png"), 0.85
+"""Photographs of README, and the sensitivity of the third picture of every row."""
 EXAMPLES, PICTURES = HERE.parent / "examples", HERE.parent / "docs" / "pictures"
 
 
 def main() -> None:
-    """Write the pairs."""
+    """Write the rows."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--photos", type=Path, default=EXAMPLES)
     photos = parser.parse_args().photos
     remover = Remover()
     for name, (file, left, top) in CROPS.items():
-        path = EXAMPLES / file if (EXAMPLES / file).exists() else photos / file
         box = (left, top, left + SIDE, top + SIDE)
-        before, after = (image.crop(box) for image in cleaned(remover, path))
-        beside(before, after, GAP).save(PICTURES / f"at-100-{name}.jpg", quality=88)
+        path = EXAMPLES / file if (EXAMPLES / file).exists() else photos / file
+        row = beside(*(image.crop(box) for image in states(remover, path)), gap=GAP)
+        row.save(PICTURES / f"at-100-{name}.jpg", quality=88)
     for file in WHOLE:
-        pair = beside(*cleaned(remover, EXAMPLES / file))
-        pair.save((PICTURES / file).with_suffix(".jpg"), quality=88)
+        row = beside(*states(remover, EXAMPLES / file))
+        row.save((PICTURES / file).with_suffix(".jpg"), quality=88)
 
 
-def cleaned(remover: Remover, path: Path) -> tuple[Image.Image, Image.Image]:
-    """Return a photograph before and after."""
+def states(remover: Remover, path: Path) -> tuple[Image.Image, ...]:
+    """Return a photograph, what becomes of it as shipped, and when more is asked for."""
     with Image.open(path) as opened:
         before = opened.convert("RGB")
-    return before, Image.fromarray(remover(np.asarray(before)))
+    return before, remover.remove(before), remover.remove(before, sensitivity=KEEN)
 
 
-def beside(before: Image.Image, after: Image.Image, gap: int = 0) -> Image.Image:
-    """Put two images of one size beside one another."""
-    pair = Image.new("RGB", (2 * before.width + gap, before.height), "white")
-    pair.paste(before, (0, 0))
-    pair.paste(after, (before.width + gap, 0))
-    return pair
+def beside(*images: Image.Image, gap: int = 0) -> Image.Image:
+    """Put images of one size beside one another."""
+    width, height = images[0].size
+    row = Image.new("RGB", (len(images) * (width + gap) - gap, height), "white")
+    for place, image in enumerate(images):
+        row.paste(image, (place * (width + gap), 0))
+    return row
 
 
 if __name__ == "__main__":
