@@ -1,4 +1,4 @@
-"""Train on tuples of three sizes in turn, as the shipped weights were.
+"""Train on tuples of three sizes in turn, as the shipped weights were since section 7 of their log.
 
     python benchmarks/training/mixed_sizes.py -o runs/mixed --minutes 60 --pool pool --photos photos
 
