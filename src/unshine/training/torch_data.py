@@ -99,9 +99,7 @@ def _loader(
 
 
 def _start_worker(_: int) -> None:
-    # Whoever stops all processes of a run at once, as systemd does, must leave the one that saves
-    # what was learnt its workers; it ends them.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
 
