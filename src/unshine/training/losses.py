@@ -6,7 +6,7 @@ Written with operators and methods that PyTorch and MindSpore share, so that bot
 from collections.abc import Mapping
 
 from unshine import optics
-from unshine.networks.three_stage import CLIPPED
+from unshine.networks.three_stage import CLIPPED, ramp
 from unshine.networks.tshrnet import normalise
 from unshine.optics import Array
 
@@ -60,7 +60,7 @@ def losses(outputs: Mapping[str, Array], truth: Mapping[str, Array]) -> dict[str
     shading_error = optics.encode(outputs["shading"] + 1e-6) - optics.encode(shading + 1e-6)
     # How far the least channel falls, asked before it is cut at 0: there no gradient would pass.
     taken = _least(image, outputs["light"]) - _least(clean, outputs["light"])
-    measured = 1 - ((-_largest(-image) - CLIPPED[0]) / (CLIPPED[1] - CLIPPED[0])).clip(0, 1)
+    measured = 1 - ramp(-_largest(-image), CLIPPED)
     terms = {
         "albedo": _mean(outputs["albedo"] - truth["albedo"], lit),
         "shading": _mean(shading_error.clip(-1, 1), lit),

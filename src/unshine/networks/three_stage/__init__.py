@@ -151,6 +151,12 @@ class Sizes:
 FAST = Sizes(physics=(24, 40, 64, 96), refine=(48, 64, 96, 128), tone=(48, 80, 104, 144))
 
 
+def ramp(values: Any, ends: tuple[float, float]) -> Any:
+    """Rise from 0 at the first of two ends to 1 at the second, in a straight line."""
+    low, high = ends
+    return ((values - low) / (high - low)).clip(0, 1)
+
+
 def highlight_map(logits: Any, sensitivity: float = 0.5) -> Any:
     """Turn the network's logits into the soft highlight map.
 
@@ -183,7 +189,7 @@ def highlight_map(logits: Any, sensitivity: float = 0.5) -> Any:
         return 0 * logits + (1 if sensitivity >= 1 else 0)
     begin = DOUBTFUL - PACE * math.log(sensitivity / (1 - sensitivity))
     end = max(SURE, begin + STEEPEST)
-    return ((logits - begin) / (end - begin)).clip(0, 1)
+    return ramp(logits, (begin, end))
 
 
 def blend(image: Any, ungated: Any, highlight: Any) -> Any:

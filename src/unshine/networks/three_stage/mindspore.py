@@ -31,6 +31,7 @@ from unshine.networks.three_stage import (
     Sizes,
     blend,
     highlight_map,
+    ramp,
     sizes_of,
 )
 from unshine.networks.weights import Weights
@@ -261,13 +262,7 @@ def _subtract(
     specular = optics.decode(least) - optics.decode(rest)
     measured = optics.add_light(image, -specular * _own_colour(linear, light))
     filled = image + _tinted(_channels(answer, 2, 3), vivid)
-    return taken, measured + _clipped(image) * (filled - measured).clip(0, None)
-
-
-def _clipped(image: Tensor) -> Tensor:
-    """How far every channel is clipped, from 0 to 1."""
-    low, high = CLIPPED
-    return ((image - low) / (high - low)).clip(0, 1)
+    return taken, measured + ramp(image, CLIPPED) * (filled - measured).clip(0, None)
 
 
 def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
@@ -281,13 +276,10 @@ def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
 
 def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
     """Fill what is not known from what surrounds it."""
-    low, high = CORE
-    white = ((-_largest(-image) - low) / (high - low)).clip(0, 1)
-    low, high = LOST
+    white = ramp(-_largest(-image), CORE)
     light = optics.decode(image)
-    taken = (light - optics.decode(ungated)) / (light + 1e-4)
-    lost = ((taken - low) / (high - low)).clip(0, 1)
-    unknown = ops.maximum(ops.maximum(_clipped(image), lost), white)
+    lost = ramp((light - optics.decode(ungated)) / (light + 1e-4), LOST)
+    unknown = ops.maximum(ops.maximum(ramp(image, CLIPPED), lost), white)
     known = 1 - UNKNOWN * unknown
     levels = [ops.avg_pool2d(ops.cat((ungated * known, known), 1), CELL, CELL)]
     for _ in range(halvings):

@@ -29,6 +29,7 @@ from unshine.networks.three_stage import (
     Sizes,
     blend,
     highlight_map,
+    ramp,
     sizes_of,
 )
 from unshine.networks.weights import Weights
@@ -332,13 +333,7 @@ def _subtract(
     specular = optics.decode(least) - optics.decode(rest)
     measured = optics.add_light(image, -specular * _own_colour(linear, light))
     filled = image + _tinted(answer[:, 2:5], vivid)
-    return taken, measured + _clipped(image) * (filled - measured).clip(0, None)
-
-
-def _clipped(image: Tensor) -> Tensor:
-    """How far every channel is clipped, from 0 to 1."""
-    low, high = CLIPPED
-    return ((image - low) / (high - low)).clip(0, 1)
+    return taken, measured + ramp(image, CLIPPED) * (filled - measured).clip(0, None)
 
 
 def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
@@ -362,13 +357,10 @@ def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
     image: every place takes the finest of them that knows enough. Where all colours are clipped
     this is all that is known; elsewhere it only raises.
     """
-    low, high = CORE
-    white = ((image.amin(1, keepdim=True) - low) / (high - low)).clip(0, 1)
-    low, high = LOST
+    white = ramp(image.amin(1, keepdim=True), CORE)
     light = optics.decode(image)
-    taken = (light - optics.decode(ungated)) / (light + 1e-4)
-    lost = ((taken - low) / (high - low)).clip(0, 1)
-    unknown = torch.maximum(torch.maximum(_clipped(image), lost), white)
+    lost = ramp((light - optics.decode(ungated)) / (light + 1e-4), LOST)
+    unknown = torch.maximum(torch.maximum(ramp(image, CLIPPED), lost), white)
     known = 1 - UNKNOWN * unknown
     levels = [F.avg_pool2d(torch.cat([ungated * known, known], 1), CELL)]
     for _ in range(halvings):
