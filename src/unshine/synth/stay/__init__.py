@@ -1,10 +1,10 @@
 """Bright things that are no highlights and must stay, drawn by name.
 
-What shines by itself (lamps, moon, sun, flames, neon, stars, screens, windows, sky), what is
-written or drawn (lettering, thin lines, frames, screenshots, drawings, pixel art) and what is
-simply white (collars, daisies, blossoms, china, shapes, stripes, rims of petals, leaves against the
-light, teeth, catchlights, snow, clouds, paper, the pith of fruit). Each maker draws one kind with
-Pillow, from a seed.
+What shines by itself (lamps, moon, sun, flames, neon, stars, the Milky Way, screens, windows, sky),
+what is written or drawn (lettering, thin lines, frames, screenshots, drawings, pixel art) and what
+is simply white (collars, daisies, blossoms, china, shapes, stripes, rims of petals, leaves against
+the light, teeth, catchlights, snow, sand below water, clouds, paper, the pith of fruit). Each maker
+draws one kind with Pillow, from a seed.
 """
 
 from collections.abc import Callable
@@ -49,6 +49,7 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
     "flames": lights.flames,
     "neon": lights.neon,
     "stars": lights.stars,
+    "milky way": lights.milky_way,
     "windows": lights.windows,
     "screen": lights.screen,
     "sky": lights.sky,
@@ -69,6 +70,7 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
     "shapes": white.shapes,
     "stripes": white.stripes,
     "snow": white.snow,
+    "shallows": white.shallows,
     "fruit": white.fruit,
 }
 """The kinds of things that must stay, and who draws them."""
@@ -83,9 +85,18 @@ OFTEN = {
     **dict.fromkeys(KINDS, 1),
     **dict.fromkeys(
         ("flames", "neon", "sun", "stars", "moon", "faces", "collars", "china", "shapes", "clouds",
-         "snow", "sky", "fruit"), 3,
+         "snow", "sky", "fruit", "milky way", "shallows"), 3,
     ),
     "lamps": 18, "lettering": 14, "blossoms": 10,
 }  # fmt: skip
 """How often each kind is drawn, beside the others: more often what is mistaken most, small and
 bright, white on colour, or pale and soft, as highlights are. What becomes rare comes back."""
+
+GLARED = 0.45
+"""How often a thing of a kind that may have glare has any."""
+
+
+def draw_lots(count: int, rng: np.random.Generator) -> list[str]:
+    """Choose kinds, as often as `OFTEN` says."""
+    often = np.array(list(OFTEN.values()))
+    return [str(kind) for kind in rng.choice(list(OFTEN), count, p=often / often.sum())]

@@ -13,6 +13,7 @@ from unshine.synth.stay.brushes import (
     ground,
     light,
     random_colour,
+    relief,
     word,
 )
 
@@ -163,6 +164,30 @@ def stars(size: int, rng: np.random.Generator) -> Image.Image:
         )
     if rng.random() < 0.5:
         draw.rectangle((0, rng.uniform(0.6, 1) * size, size, size), fill=random_colour(rng, 0, 0.1))
+    return image
+
+
+def milky_way(size: int, rng: np.random.Generator) -> Image.Image:
+    """Clouds of stars and nebulae in a night sky, pale without an edge, over a dark horizon."""
+    sky = np.array(random_colour(rng, 0.03, 0.35, 0.7), np.float32)
+    glare = np.array(random_colour(rng, 0.5, 1, 0.4), np.float32)
+    clouds, dust = (relief(size, rng, (3, 6, 13, 30, 70, 150), 0.8) for _ in range(2))
+    y, x = np.mgrid[:size, :size].astype(np.float32) / size - 0.5
+    angle, width = rng.uniform(0, 2 * math.pi), rng.uniform(0.05, 0.4)
+    across = x * math.cos(angle) + y * math.sin(angle) + 0.05 * clouds - rng.uniform(-0.3, 0.3)
+    band = np.exp(-((across / width) ** 2)) * (0.6 + 0.4 * clouds) * (dust > rng.uniform(-3, 0.3))
+    level = (rng.uniform(0.4, 1.3) * band).clip(0, 1)
+    # Stars are dense where the clouds are bright, which are stars themselves.
+    dense = rng.random((size, size)) < rng.uniform(0.001, 0.02) * (0.15 + level)
+    spots = Image.fromarray((dense * rng.integers(60, 256, (size, size))).astype(np.uint8))
+    seen = np.asarray(spots.filter(ImageFilter.GaussianBlur(rng.uniform(0.6, 1.3))), np.float32)
+    values = sky + (glare - sky) * level[..., None] + rng.uniform(2, 5) * seen[..., None]
+    image = Image.fromarray(values.clip(0, 255).astype(np.uint8))
+    if rng.random() < 0.5:
+        ridge = [(k * size / 20, (0.8 + 0.05 * rng.normal()) * size) for k in range(21)]
+        ImageDraw.Draw(image).polygon(
+            [(0, size), *ridge, (size, size)], fill=random_colour(rng, 0, 0.12)
+        )
     return image
 
 

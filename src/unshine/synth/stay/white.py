@@ -180,6 +180,24 @@ def snow(size: int, rng: np.random.Generator) -> Image.Image:
     return shaded(Image.fromarray(values.clip(0, 255).astype(np.uint8)), rng)
 
 
+def shallows(size: int, rng: np.random.Generator) -> Image.Image:
+    """Sand below water, pale between dark weed, in the net that waves draw with light."""
+    bed, ripples = relief(size, rng, (3, 7, 15, 35, 80), 0.9), relief(size, rng, (6, 14, 30), 0.5)
+    water = np.array(random_colour(rng, 0.4, 0.95, 1), np.float32) / 255
+    weed = np.array(random_colour(rng, 0.05, 0.4, 0.6), np.float32)
+    sand = np.array(light(rng), np.float32) * rng.uniform(0.7, 1)
+    edge = rng.uniform(0.05, 1.2)
+    cover = ((bed - rng.uniform(-1, 1.2)) / edge).clip(0, 1)[..., None]
+    net = np.exp(-np.abs(ripples) * rng.uniform(3, 12))[..., None]
+    grain = 1 + rng.uniform(0, 0.12) * rng.standard_normal((size, size, 1)).astype(np.float32)
+    # Deeper water is more of its own colour.
+    depth = rng.uniform(0.1, 1) * (0.7 + 0.3 * np.tanh(relief(size, rng, (2, 4), 1)))[..., None]
+    seen = (weed + (sand - weed) * cover) * grain * (1 + rng.uniform(0, 0.5) * (net - 0.4))
+    values = seen * (1 - depth + depth * water)
+    image = shaded(Image.fromarray(values.clip(0, 255).astype(np.uint8)), rng)
+    return image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 2.5)))
+
+
 def collars(size: int, rng: np.random.Generator) -> Image.Image:
     """White collars, cuffs and stripes on dark cloth, under a face."""
     image, draw = ground(size, rng, 0.1, 0.8)
