@@ -21,6 +21,9 @@ cover: more than gloss on a body, since what is under it is known from beside it
 BANDS = 0.6
 """How often a window's or a tube's band lies on them."""
 
+GLARED = 0.85
+"""How often there is any glare."""
+
 
 def make(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw a flat thing and the surface on which glare may lie.

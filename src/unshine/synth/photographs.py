@@ -38,6 +38,15 @@ SHINY = (
 WINDOW, SHARE = 0.22, 0.15
 """How far the patch of a peak of drawn glare reaches, and how much of the image glare may cover."""
 
+BANDS = 0.1
+"""How often glare runs across all of the image."""
+
+GLARED = 0.5
+"""How often a photograph has glare."""
+
+FLAT = 0.25
+"""How often what is drawn is flat: a card, a page, a board."""
+
 
 class PhotographStream(IterableDataset[Any]):
     """Batches of tuples made of photographs, each different; they depend on the seed alone.
@@ -68,24 +77,21 @@ class PhotographStream(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Tuples]:
         rng, generator, atlas = _randomness(self.seed)
-        patches = [
-            p
-            for k in rng.permutation(len(self.shiny))[:200]
-            for p in excess(self.shiny[k], 96, rng)
-        ]
-        library = torch.from_numpy(np.stack(patches))[:, None] if patches else None
+        highlights = cut_highlights(self.shiny, rng)
         while True:
             chosen = [self.matte[k] for k in rng.integers(len(self.matte), size=self.batch)]
             seen = [crop for path in chosen for crop in crops(path, self.size, 1, rng)]
-            images = [augment(crop, seen[k - 1], rng) for k, crop in enumerate(seen)]
-            values = np.stack(images) / np.float32(255)
-            yield _developed(values, library, atlas, [0.5] * self.batch, rng, generator)
+            changed = [augment(crop, seen[k - 1], rng) for k, crop in enumerate(seen)]
+            images = _planes(np.stack(changed) / np.float32(255))
+            shiny = torch.full((self.batch,), GLARED)
+            yield lit(images, highlights, atlas, shiny, generator)
 
 
 class StayStream(IterableDataset[Any]):
     """Batches of the things of `unshine.synth.stay`, some with glare on them.
 
-    One batch in four is of the cards, pages and boards of `unshine.synth.flat`, most with glare.
+    Some batches (`FLAT`) are of the cards, pages and boards of `unshine.synth.flat`, most of them
+    with glare.
 
     Parameters
     ----------
@@ -102,19 +108,16 @@ class StayStream(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Tuples]:
         rng, generator, atlas = _randomness(self.seed)
-        kinds, often = list(stay.OFTEN), np.array(list(stay.OFTEN.values()))
         while True:
-            if rng.random() < 0.25:
+            if rng.random() < FLAT:
                 images = np.stack([flat.make(self.size, rng) for _ in range(self.batch)])
-                yield _developed(
-                    images, None, atlas, [0.85] * self.batch, rng, generator,
-                    bands=flat.BANDS, window=flat.WINDOW, share=flat.SHARE,
-                )  # fmt: skip
+                shiny = torch.full((self.batch,), flat.GLARED)
+                yield lit(_planes(images), None, atlas, shiny, generator, wide=True)
                 continue
-            chosen = [str(k) for k in rng.choice(kinds, self.batch, p=often / often.sum())]
-            images = np.stack([stay.make(kind, self.size, rng) for kind in chosen])
-            chances = [0.45 * (kind in stay.SHINY) for kind in chosen]
-            yield _developed(images, None, atlas, chances, rng, generator)
+            kinds = stay.draw_lots(self.batch, rng)
+            images = np.stack([stay.make(kind, self.size, rng) for kind in kinds])
+            shiny = torch.tensor([stay.GLARED * (kind in stay.SHINY) for kind in kinds])
+            yield lit(_planes(images), None, atlas, shiny, generator)
 
 
 def _randomness(seed: int) -> tuple[np.random.Generator, torch.Generator, Tensor]:
@@ -122,32 +125,55 @@ def _randomness(seed: int) -> tuple[np.random.Generator, torch.Generator, Tensor
     return np.random.default_rng(own), torch.Generator().manual_seed(own), patterns.atlas(8)
 
 
-def _developed(
-    images: NDArray[np.float32],
+def _planes(images: NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
+
+
+def lit(
+    image: Tensor,
     library: Tensor | None,
     atlas: Tensor,
-    chances: list[float],
-    rng: np.random.Generator,
+    shiny: Tensor,
     generator: torch.Generator,
-    bands: float = 0.1,
-    window: float = WINDOW,
-    share: float = SHARE,
+    wide: bool = False,
 ) -> Tuples:
-    """Mirror (B, H, W, 3) display images, light some up by chance, photograph them.
+    """Mirror a batch of images, light some up by chance, photograph them.
 
-    A fourth plane says where glare may lie.
+    Parameters
+    ----------
+    image : Tensor, (B, 3, H, W) or (B, 4, H, W)
+        Display values without any glare; a fourth plane says where it may lie. On any device.
+    library : Tensor, (N, 1, S, S), optional
+        Highlights to transplant, from `cut_highlights`.
+    atlas : Tensor
+        From `patterns.atlas`.
+    shiny : Tensor, (B,)
+        How likely each image has glare.
+    generator : torch.Generator
+        On the images' device.
+    wide : bool
+        Whether these are flat things, on which glare may be wide; see `unshine.synth.flat`.
     """
-    batch, size = images.shape[:2]
-    image = torch.from_numpy(images).permute(0, 3, 1, 2)
+    batch, size = image.shape[0], image.shape[-1]
     random = BatchRandom(batch, generator)
     image = torch.where(random.bernoulli(0.5) > 0, image, image.flip(-1))
     image, surface = image[:, :3], image[:, 3:] if image.shape[1] > 3 else 1
-    corners = rng.integers(0, atlas.shape[-1] - size, (batch, 2))
-    relief = torch.cat([atlas[..., y : y + size, x : x + size] for y, x in corners])
     with torch.no_grad():
-        shiny = (random.uniform(0, 1) < torch.tensor(chances).view(-1, 1, 1, 1)).float()
-        scene = light_up(random, image, library, relief, shiny * surface, bands)
+        glared = (random.uniform(0, 1) < shiny.view(-1, 1, 1, 1)).float()
+        relief = _relief(random, atlas, size)
+        bands = flat.BANDS if wide else BANDS
+        scene = light_up(random, image, library, relief, glared * surface, bands)
+        window, share = (flat.WINDOW, flat.SHARE) if wide else (WINDOW, SHARE)
         return camera.develop(scene, generator, metered=False, window=window, share=share)
+
+
+def _relief(random: BatchRandom, atlas: Tensor, size: int) -> Tensor:
+    """Cut a square out of the atlas for each image of a batch, (B, 1, size, size)."""
+    along = torch.arange(size, device=atlas.device)
+    rows, columns = (
+        random.uniform(0, atlas.shape[-1] - size).long().view(-1, 1) + along for _ in range(2)
+    )
+    return atlas[0, 0, rows[:, :, None], columns[:, None, :]][:, None]
 
 
 def files(folder: Path) -> list[Path]:
@@ -185,6 +211,13 @@ def crops(path: Path, size: int, count: int, rng: np.random.Generator) -> Iterat
             left, top = (int(rng.integers(0, extent - side + 1)) for extent in image.size)
             box = (left, top, left + side, top + side)
             yield np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box))
+
+
+def cut_highlights(paths: list[Path], rng: np.random.Generator) -> Tensor | None:
+    """Cut highlights to transplant, (N, 1, 96, 96), out of photographs of shiny things."""
+    chosen = (paths[k] for k in rng.permutation(len(paths))[:200])
+    patches = [patch for path in chosen for patch in excess(path, 96, rng)]
+    return torch.from_numpy(np.stack(patches))[:, None] if patches else None
 
 
 def excess(path: Path, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
@@ -241,7 +274,7 @@ def light_up(
     library: Tensor | None,
     relief: Tensor,
     shiny: Tensor,
-    bands: float = 0.1,
+    bands: float = BANDS,
 ) -> Scene:
     """Make scenes of photographs: D is the photograph, R is drawn or transplanted.
 
@@ -251,7 +284,7 @@ def light_up(
     image : Tensor, (B, 3, H, W)
         Photographs, display.
     library : Tensor, (N, 1, S, S), optional
-        Highlights to transplant, from `excess`.
+        Highlights to transplant, from `cut_highlights`.
     relief : Tensor, (B, 1, H, W)
         In [0, 1], of what glare may be broken up by.
     shiny : Tensor, (B, 1, 1, 1) or (B, 1, H, W)
