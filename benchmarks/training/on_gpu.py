@@ -8,7 +8,7 @@ of which is taken many times, with other glare. *Makers* render scenes, lay glar
 the shelves and photograph both, on the GPU, in arithmetic too small to fill it. The training copies
 the batches that they make.
 
-Every folder of photographs is seen equally often. On a CPU it runs as well, for a rehearsal
+On a CPU it runs as well, for a rehearsal
 (``--samples 256 --scenes 16``).
 """
 
@@ -46,7 +46,7 @@ SIZES = {128: 0.35, 192: 0.2, 256: 0.25, 512: 0.2}
 """Height and width of the tuples, and how many of the batches have them."""
 TRACED, TRACED_SHARE = 128, 0.08
 """Size of path-traced tuples, and how much of their images highlights cover at most."""
-SHARES = {128: (5, 5, 6), 192: (4, 4, 8), 256: (4, 4, 8), 512: (4, 4, 8)}
+SHARES = {128: (4, 4, 8), 192: (4, 4, 8), 256: (4, 4, 8), 512: (4, 4, 8)}
 """Sixteenths of a batch: what must stay and flat things, scenes, photographs. A fifth of the scenes
 of the smallest are path traced, if there are any."""
 LARGE = 512
@@ -101,7 +101,7 @@ class Shelf:
 
     def take(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Take pictures at random, (B, H, W, 4), uint8, and how likely each has glare."""
-        workers = rng.integers(len(self.drawn), size=count)
+        workers = rng.choice(np.flatnonzero(self.drawn), count)
         filled = np.minimum(self.drawn[workers], self.pixels.shape[1])
         places = (rng.random(count) * filled).astype(int)
         pixels, shiny = (x[workers, places] for x in (self.pixels, self.shiny))
@@ -112,22 +112,21 @@ def draw_forever(worker: int, shelves: list[Shelf], photos: Path, seed: int) -> 
     """Fill shelves, each as fast as it is taken from."""
     torch.set_num_threads(1)
     rng = np.random.default_rng((seed, 1, worker))
-    folders: dict[Path, list[Path]] = {}
-    for path in photographs.files(photos):
-        if not any(word in path.name for word in photographs.SHINY):
-            folders.setdefault(path.parent, []).append(path)
-    matte = list(folders.values())
+    album = photographs.Album(photos)
     often = np.array([needed(shelf) for shelf in shelves])
     first = iter(rng.permutation(len(shelves)))
     while True:
         shelf = shelves[next(first, rng.choice(len(shelves), p=often / often.sum()))]
         if shelf.kind == "photographs":
             # Reading one takes longer than to crop it, and views of one must not be together.
-            names = [folder[rng.integers(len(folder))] for folder in (matte * 2)]
-            seen = [c for name in names for c in photographs.crops(name, shelf.size, 3, rng)]
+            seen = [
+                (crop, album.glared(path))
+                for path in album.draw_lots(8, rng)
+                for crop in photographs.crops(path, shelf.size, 3, rng)
+            ]
             for k in rng.permutation(len(seen)):
-                other = seen[rng.integers(len(seen))]
-                shelf.put(worker, augment(seen[k], other, rng), photographs.GLARED)
+                (crop, shiny), (other, _) = seen[k], seen[rng.integers(len(seen))]
+                shelf.put(worker, augment(crop, other, rng), shiny)
             continue
         for _ in range(8):
             if shelf.kind == "flat":
@@ -263,7 +262,7 @@ def make_forever(
     maker = Maker(shelves, library, device, seed * 31 + number, scenes, traced)
     pinned = pin(slots)
     sizes = random.Random(f"{seed} {number}")
-    while any((shelf.drawn == 0).any() for shelf in shelves):
+    while not all(shelf.drawn.any() for shelf in shelves):
         time.sleep(0.1)
     while True:
         size = sizes.choices(list(SIZES), list(SIZES.values()))[0]
@@ -312,7 +311,7 @@ def batches_of(
 
 def main(
     output: Annotated[Path, typer.Option("-o", help="Folder for weights and logs.")],
-    photos: Annotated[Path, typer.Option(help="Folders of photographs.")],
+    photos: Annotated[Path, typer.Option(help="A folder of photographs.")],
     minutes: Annotated[float | None, typer.Option(help="How long to train.")] = None,
     samples: Annotated[int | None, typer.Option(help="Or: on how many tuples.")] = None,
     rate: Annotated[float, typer.Option(help="Learning rate at its highest.")] = 1e-3,
@@ -327,7 +326,6 @@ def main(
     """Train."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    torch.backends.cudnn.benchmark = True
     context = mp.get_context("fork")
     drawers = max(1, len(os.sched_getaffinity(0)) - makers - 1)
     shelves = [
@@ -336,12 +334,9 @@ def main(
         for size in SIZES
         if counts(size, batch)[kind]
     ]
-    shiny = [
-        path
-        for path in photographs.files(photos)
-        if any(word in path.name for word in photographs.SHINY)
-    ]
-    library = photographs.cut_highlights(shiny, np.random.default_rng(seed))
+    library = photographs.cut_highlights(
+        photographs.Album(photos).shiny, np.random.default_rng(seed)
+    )
     known = None if traced is None else read_traced(traced)
     slots = shared((SLOTS, max(batch, 4 * 16) * 128**2 * sum(LAYERS.values())), np.float16)
     free, ready = context.Queue(), context.Queue()

@@ -76,6 +76,6 @@ def test_a_damaged_panorama_is_refused_by_its_name(tmp_path):
 
 def test_a_folder_may_hold_panoramas_among_photographs(tmp_path):
     path = write(tmp_path / "room.exr", np.random.default_rng(2).random((64, 128, 3)))
-    assert photographs.files(tmp_path) == [path]
+    assert photographs.Album(tmp_path).folders == [[path]]
     batch = next(iter(photographs.PhotographStream(tmp_path, 32, 2, seed=0)))
     assert batch.image.shape == (2, 3, 32, 32)

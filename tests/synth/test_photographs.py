@@ -1,5 +1,6 @@
 """Tuples made of photographs and of drawn things that must stay."""
 
+import shutil
 from itertools import islice
 from pathlib import Path
 
@@ -48,9 +49,27 @@ def test_highlights_are_cut_out_of_photographs_of_shiny_things(folder):
 
 
 def test_photographs_of_shiny_things_are_no_diffuse_truth(folder):
-    stream = PhotographStream(folder, 64, 4, seed=1)
-    assert [path.name for path in stream.matte] == ["wall.png"]
-    assert [path.name for path in stream.shiny] == ["Apple.png"]
+    album = photographs.Album(folder)
+    assert [path.name for path in album.draw_lots(4, np.random.default_rng(1))] == ["wall.png"] * 4
+    assert [path.name for path in album.shiny] == ["Apple.png"]
+
+
+def test_folders_of_photographs_are_seen_equally_often(folder, tmp_path):
+    """A folder of one photograph as often as one of nine."""
+    for name in ("one/0.png", *(f"nine/{k}.png" for k in range(9))):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(folder / "wall.png", tmp_path / name)
+    drawn = photographs.Album(tmp_path).draw_lots(400, np.random.default_rng(1))
+    assert 150 < sum(path.parent.name == "one" for path in drawn) < 250
+
+
+def test_bare_photographs_get_no_glare(folder, tmp_path):
+    """The same photograph does, elsewhere; the name of the folder itself means nothing."""
+    for name, expected in (("album/bare", False), ("bare", True)):
+        (tmp_path / name).mkdir(parents=True)
+        shutil.copy(folder / "wall.png", tmp_path / name / "wall.png")
+        made = next(iter(PhotographStream(tmp_path / name.split("/")[0], 64, 24, seed=1)))
+        assert (made.highlight > 0.5).any() == expected
 
 
 def test_a_folder_without_photographs_is_refused(tmp_path):

@@ -7,6 +7,7 @@ is no highlight.
 """
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,12 @@ WINDOW, SHARE = 0.22, 0.15
 BANDS = 0.1
 """How often glare runs across all of the image."""
 
-GLARED = 0.5
+GLARED = 0.6
 """How often a photograph has glare."""
+
+BARE = "bare"
+"""Photographs in a folder of this name, or below one, never have any: landscapes, skies, flowers. A
+network that sees glare drawn on mountains takes patches of snow off them."""
 
 FLAT = 0.25
 """How often what is drawn is flat: a card, a page, a board."""
@@ -51,12 +56,10 @@ FLAT = 0.25
 class PhotographStream(IterableDataset[Any]):
     """Batches of tuples made of photographs, each different; they depend on the seed alone.
 
-    Photographs of shiny things, by their names (`SHINY`), lend their highlights and are no D.
-
     Parameters
     ----------
     folder : Path
-        JPEG and PNG files, and panoramas in OpenEXR, also in folders below.
+        See `Album`.
     size : int
         Height and width.
     batch : int
@@ -67,24 +70,56 @@ class PhotographStream(IterableDataset[Any]):
 
     def __init__(self, folder: Path, size: int, batch: int, seed: int) -> None:
         self.size, self.batch, self.seed = size, batch, seed
-        found = files(folder)
+        self.album = Album(folder)
+
+    def __iter__(self) -> Iterator[Tuples]:
+        rng, generator, atlas = _randomness(self.seed)
+        highlights = cut_highlights(self.album.shiny, rng)
+        while True:
+            chosen = self.album.draw_lots(self.batch, rng)
+            seen = [crop for path in chosen for crop in crops(path, self.size, 1, rng)]
+            changed = [augment(crop, seen[k - 1], rng) for k, crop in enumerate(seen)]
+            images = _planes(np.stack(changed) / np.float32(255))
+            shiny = torch.tensor([self.album.glared(path) for path in chosen])
+            yield lit(images, highlights, atlas, shiny, generator)
+
+
+class Album:
+    """The photographs in a folder: JPEG and PNG files, and panoramas in OpenEXR.
+
+    Each folder below is seen equally often. Photographs of shiny things, by their names (`SHINY`),
+    lend their highlights and are no D; those in folders called `BARE` never have any glare.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    UnshineError
+        If there are none of matte things.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        endings = (".jpg", ".png", panoramas.ENDING)
+        found = sorted(p for p in self.folder.rglob("*") if p.suffix.lower() in endings)
         self.shiny = [p for p in found if any(word in p.name for word in SHINY)]
-        self.matte = sorted(set(found) - set(self.shiny))
-        if not self.matte:
+        matte = sorted(set(found) - set(self.shiny))
+        self.folders = [list(some) for _, some in groupby(matte, lambda path: path.parent)]
+        if not matte:
             raise UnshineError(
                 f"{folder}: holds no photographs of matte things, .jpg, .png or .exr."
             )
 
-    def __iter__(self) -> Iterator[Tuples]:
-        rng, generator, atlas = _randomness(self.seed)
-        highlights = cut_highlights(self.shiny, rng)
-        while True:
-            chosen = [self.matte[k] for k in rng.integers(len(self.matte), size=self.batch)]
-            seen = [crop for path in chosen for crop in crops(path, self.size, 1, rng)]
-            changed = [augment(crop, seen[k - 1], rng) for k, crop in enumerate(seen)]
-            images = _planes(np.stack(changed) / np.float32(255))
-            shiny = torch.full((self.batch,), GLARED)
-            yield lit(images, highlights, atlas, shiny, generator)
+    def draw_lots(self, count: int, rng: np.random.Generator) -> list[Path]:
+        """Choose photographs of matte things."""
+        folders = [self.folders[k] for k in rng.integers(len(self.folders), size=count)]
+        return [folder[rng.integers(len(folder))] for folder in folders]
+
+    def glared(self, path: Path) -> float:
+        """Return how likely a photograph is to have glare."""
+        return 0.0 if BARE in path.relative_to(self.folder).parts else GLARED
 
 
 class StayStream(IterableDataset[Any]):
@@ -174,12 +209,6 @@ def _relief(random: BatchRandom, atlas: Tensor, size: int) -> Tensor:
         random.uniform(0, atlas.shape[-1] - size).long().view(-1, 1) + along for _ in range(2)
     )
     return atlas[0, 0, rows[:, :, None], columns[:, None, :]][:, None]
-
-
-def files(folder: Path) -> list[Path]:
-    """Find the photographs and panoramas in a folder and below."""
-    endings = (".jpg", ".png", panoramas.ENDING)
-    return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in endings)
 
 
 def crops(path: Path, size: int, count: int, rng: np.random.Generator) -> Iterator[Bytes]:
