@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from unshine.layers import Layers
 from unshine.training import loop
 from unshine.training.recipes import UNSHINE
 from unshine.training.settings import Settings
@@ -25,6 +26,14 @@ from unshine.training.torch_data import stream
 SIZES = {128: (4, 4, 8), 192: (2, 2, 4), 256: (1, 1, 2)}
 """Height and width; of a batch: what must stay, scenes of the pool, photographs."""
 CHANCES = (0.4, 0.25, 0.35)
+TIMES, KEPT = 3, 60
+"""How often a batch is trained on, and how many wait for that: tuples cost a processor as much to
+make as to train on."""
+
+
+def mirrored(truth: Layers[Any]) -> Layers[Any]:
+    """Mirror all layers of a batch."""
+    return Layers(**{name: x.flip(-1) for name, x in truth.given().items()})
 
 
 def main(
@@ -54,8 +63,15 @@ def main(
 
     def batches() -> Iterator[Any]:
         rng = random.Random(f"{seed} {run.step}")
+        kept: list[list[Any]] = []
         while True:
-            yield next(rng.choices(streams, CHANCES)[0])
+            if len(kept) < KEPT:
+                kept.append([next(rng.choices(streams, CHANCES)[0]), TIMES])
+            chosen = rng.choice(kept)
+            chosen[1] -= 1
+            if not chosen[1]:
+                kept.remove(chosen)
+            yield mirrored(chosen[0]) if chosen[1] % 2 else chosen[0]
 
     try:
         loop.run_loop(run, batches())
