@@ -67,11 +67,10 @@ def main(
         while True:
             if len(kept) < KEPT:
                 kept.append([next(rng.choices(streams, CHANCES)[0]), TIMES])
-            chosen = rng.choice(kept)
-            chosen[1] -= 1
-            if not chosen[1]:
-                kept.remove(chosen)
-            yield mirrored(chosen[0]) if chosen[1] % 2 else chosen[0]
+            which = rng.randrange(len(kept))
+            kept[which][1] -= 1
+            batch, left = kept[which] if kept[which][1] else kept.pop(which)
+            yield mirrored(batch) if left % 2 else batch
 
     try:
         loop.run_loop(run, batches())
