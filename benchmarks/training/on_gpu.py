@@ -8,8 +8,7 @@ of which is taken many times, with other glare. *Makers* render scenes, lay glar
 the shelves and photograph both, on the GPU, in arithmetic too small to fill it. The training copies
 the batches that they make.
 
-On a CPU it runs as well, for a rehearsal
-(``--samples 256 --scenes 16``).
+It runs on a CPU as well, for a rehearsal (``--samples 256 --scenes 16``).
 """
 
 import math
@@ -20,6 +19,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,10 +45,8 @@ from unshine.training.torch import Run, make_fabric
 SIZES = {128: 0.35, 192: 0.2, 256: 0.25, 512: 0.2}
 """Height and width of the tuples, and how many of the batches have them."""
 TRACED, TRACED_SHARE = 128, 0.08
-"""Size of path-traced tuples, and how much of their images highlights cover at most."""
-SHARES = {128: (4, 4, 8), 192: (4, 4, 8), 256: (4, 4, 8), 512: (4, 4, 8)}
-"""Sixteenths of a batch: what must stay and flat things, scenes, photographs. A fifth of the scenes
-of the smallest are path traced, if there are any."""
+"""Size of path-traced tuples, a fifth of the scenes of that size if there are any, and how much of
+their images highlights cover at most."""
 LARGE = 512
 """Scenes of this size are rendered at it; all others are looked at from 256² pixels."""
 FRESH = 8
@@ -139,13 +137,16 @@ def draw_forever(worker: int, shelves: list[Shelf], photos: Path, seed: int) -> 
 
 
 def counts(size: int, batch: int) -> dict[str, int]:
-    """Return how many of a batch of one size come from where; it has as many pixels as any."""
+    """Return how many of a batch of one size come from where; it has as many pixels as any.
+
+    A quarter is drawn, a quarter are scenes, half are photographs.
+    """
     whole = max(4, batch * 128**2 // size**2)
-    drawn, scenes, _ = (max(1, whole * share // 16) for share in SHARES[size])
-    level = max(1, round(drawn * photographs.FLAT)) if drawn > 1 else 0
+    quarter = whole // 4
+    level = max(1, round(quarter * photographs.FLAT)) if quarter > 1 else 0
     return {
-        "stay": drawn - level, "flat": level, "scenes": scenes,
-        "photographs": whole - drawn - scenes,
+        "stay": quarter - level, "flat": level, "scenes": quarter,
+        "photographs": whole - 2 * quarter,
     }  # fmt: skip
 
 
@@ -364,15 +365,10 @@ def main(
     batches = batches_of(run, pinned, free, ready)
     first = next(batches)  # so that the time of the run is that of the training
     try:
-        loop.run_loop(run, _with(first, batches))
+        loop.run_loop(run, chain([first], batches))
     finally:
         for helper in helpers:
             helper.terminate()
-
-
-def _with(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
 
 
 if __name__ == "__main__":

@@ -55,7 +55,6 @@ def test_batches_of_all_sizes_cost_the_same(on_gpu: ModuleType, batch: int) -> N
 def test_maker_makes_tuples(on_gpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """They have the layers that the losses compare, of the right size, and some have glare."""
     monkeypatch.setattr(on_gpu, "SIZES", {64: 1.0})
-    monkeypatch.setattr(on_gpu, "SHARES", {64: (5, 5, 6)})
     shelves = [on_gpu.Shelf.empty(kind, 64, 1, 1) for kind in ("stay", "flat", "photographs")]
     rng = np.random.default_rng(0)
     for shelf in shelves:
