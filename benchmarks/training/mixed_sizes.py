@@ -23,7 +23,7 @@ from unshine.training.settings import Settings
 from unshine.training.torch import Run, make_fabric
 from unshine.training.torch_data import stream
 
-SIZES = {128: (4, 4, 8), 192: (2, 2, 4), 256: (1, 1, 2)}
+SIZES = {128: (5, 4, 7), 192: (3, 2, 3), 256: (1, 1, 2)}
 """Height and width; of a batch: what must stay, scenes of the pool, photographs."""
 CHANCES = (0.4, 0.25, 0.35)
 TIMES, KEPT = 3, 60
@@ -45,6 +45,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
     resume: Annotated[Path | None, typer.Option(help="A checkpoint to go on from.")] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="A stage to leave as it is.")] = None,
 ) -> None:
     """Train."""
     torch.set_flush_denormal(True)
@@ -59,6 +60,8 @@ def main(
     fabric = make_fabric(runs[0])
     fabric.seed_everything(seed, verbose=False)
     run = Run(runs[0], fabric)
+    for stage in keep or ():
+        getattr(run.network, stage).requires_grad_(False)
     streams = [stream(settings, fabric.device, run.step) for settings in runs]
 
     def batches() -> Iterator[Any]:
