@@ -23,7 +23,7 @@ from unshine.training.settings import Settings
 from unshine.training.torch import Run, make_fabric
 from unshine.training.torch_data import stream
 
-SIZES = {128: (5, 4, 7), 192: (3, 2, 3), 256: (1, 1, 2)}
+SIZES = {128: (4, 4, 8), 192: (2, 2, 4), 256: (1, 1, 2)}
 """Height and width; of a batch: what must stay, scenes of the pool, photographs."""
 CHANCES = (0.4, 0.25, 0.35)
 TIMES, KEPT = 3, 60

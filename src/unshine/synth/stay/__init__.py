@@ -87,7 +87,7 @@ OFTEN = {
         ("flames", "neon", "sun", "stars", "moon", "faces", "collars", "china", "shapes", "clouds",
          "snow", "sky", "fruit", "milky way", "shallows"), 3,
     ),
-    "lamps": 48, "lettering": 36, "blossoms": 10,
+    "lamps": 18, "lettering": 14, "blossoms": 10,
 }  # fmt: skip
 """How often each kind is drawn, beside the others: more often what is mistaken most, small and
 bright, white on colour, or pale and soft, as highlights are. What becomes rare comes back."""
