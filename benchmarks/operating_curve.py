@@ -305,7 +305,7 @@ def plot(rows: list[dict[str, object]], path: Path) -> None:
     figure.savefig(path, dpi=90)
 
 
-def freeze(count: int = 40, each: int = 3, size: int = 128) -> None:
+def freeze(count: int = 40, each: int = 12, size: int = 128) -> None:
     """Make what the frozen sets lack; what they have stays as it is when the generators change."""
     import torch
 
