@@ -28,6 +28,7 @@ def main(
     weights: Annotated[Path, typer.Argument(help="ONNX or safetensors.")],
     output: Annotated[Path, typer.Option("-o", help="Folder for PNG files.")],
     number: Annotated[int, typer.Option("--count", help="How many to keep.")] = 1000,
+    kind: Annotated[list[str] | None, typer.Option(help="What to draw; all kinds.")] = None,
     bias: Annotated[float, typer.Option(help="Of the map's logits.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
 ) -> None:
@@ -35,11 +36,11 @@ def main(
     engine = engines.load("onnx", "cpu", weights, threads=1)
     network: Any = engine.network
     output.mkdir(parents=True, exist_ok=True)
-    kinds = list(stay.KINDS)
+    kinds = kind or list(stay.KINDS)
     kept = 0
     for index in count():
-        kind = kinds[index % len(kinds)]
-        drawn = stay.make(kind, SIZE, np.random.default_rng((seed, index)))
+        name = kinds[index % len(kinds)]
+        drawn = stay.make(name, SIZE, np.random.default_rng((seed, index)))
         image = drawn.transpose(2, 0, 1)[None]
         found = engines.ask(engine, image, ("ungated", "logits"))
         highlight = network.highlight_map(found["logits"] + np.float32(bias))
@@ -47,8 +48,8 @@ def main(
         bright = image.max(1) > BRIGHT
         if not bright.any() or 255 * float(change.mean(1)[bright].mean()) < SPOILT:
             continue
-        name = f"{kind.replace(' ', '-')}-{seed}-{index}.png"
-        Image.fromarray(pixels.from_display(drawn, np.dtype(np.uint8))).save(output / name)
+        path = output / f"{name.replace(' ', '-')}-{seed}-{index}.png"
+        Image.fromarray(pixels.from_display(drawn, np.dtype(np.uint8))).save(path)
         kept += 1
         if kept == number:
             break
