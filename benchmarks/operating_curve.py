@@ -35,6 +35,8 @@ HARMS = (0.25, 0.5, 1, 2, 4)
 BIASES = np.arange(-5, 2, 0.25)
 """Of the map's logits, among which the rule chooses."""
 SENSITIVITIES = np.append(1 / (1 + np.exp(-np.arange(-3, 6, 0.125))), 1)
+RARE = ("china", "lamps", "moon")
+"""Of these, weights spoil few, but wholly: three times as many are frozen."""
 LONG_SIDE = 1024
 BRIGHT = 0.75
 """Display value from which something that must stay counts as bright."""
@@ -331,7 +333,7 @@ def freeze(count: int = 40, each: int = 12, size: int = 128) -> None:
             scene, generator, metered=False, window=flat.WINDOW, share=flat.SHARE
         )])  # fmt: skip
     for kind in stay.KINDS:
-        for index in range(each):
+        for index in range(3 * each if kind in RARE else each):
             rng = np.random.default_rng((2_026_112_500, index, *kind.encode()))
             _freeze(FROZEN / "stay" / f"{kind}_{index}_image.png", stay.make(kind, size, rng))
 
