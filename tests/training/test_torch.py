@@ -116,7 +116,8 @@ def environment() -> dict[str, str]:
 
 
 def test_two_processes_take_the_step_of_one_with_twice_the_batch(tmp_path):
-    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    # It finds a free port itself: a fixed one may be taken.
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     for count, launcher in ((1, []), (2, torchrun)):
         command = [sys.executable, *launcher, str(STEP), str(tmp_path / str(count))]
         subprocess.run(command, env=environment(), check=True, capture_output=True, timeout=300)
