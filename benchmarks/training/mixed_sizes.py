@@ -5,19 +5,27 @@
 Trained on 128² alone, weights do three times as much harm to whole photographs
 (docs/training-log.md, section 14). Larger tuples are fewer, so that a step costs the same. Ctrl-C
 saves; `--resume runs/mixed/checkpoint` goes on.
+
+    ... --init a.safetensors --picture-of a.safetensors --map-of b.safetensors
+
+Weights get better at one thing and lose another: half of what is learnt is then what teachers
+say, one of the picture under a highlight, others of the map (docs/training-log.md, section 17).
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
+from torch import Tensor
 
 from unshine.layers import Layers
-from unshine.training import loop
+from unshine.networks.three_stage.torch import ThreeStage, build
+from unshine.networks.weights import read_weights
+from unshine.training import loop, losses
 from unshine.training.recipes import UNSHINE
 from unshine.training.settings import Settings
 from unshine.training.torch import Run, make_fabric
@@ -29,6 +37,51 @@ CHANCES = (0.4, 0.25, 0.35)
 TIMES, KEPT = 3, 60
 """How often a batch is trained on, and how many wait for that: tuples cost a processor as much to
 make as to train on."""
+
+TAUGHT = {"taught picture": 0.8, "taught edges": 0.28, "taught map": 0.5}
+"""How much each term of the teachers counts in the total."""
+SHARE = 0.95
+"""How much of what teachers take off is asked for: they take too much off photographs."""
+
+
+class Taught(Run):
+    """A run that learns from the mean answer of teachers besides the truth."""
+
+    pictures: Sequence[ThreeStage] = ()
+    """Those who know the picture under a highlight."""
+    maps: Sequence[ThreeStage] = ()
+    """Those who know where there is one."""
+    said: tuple[Tensor, Tensor] | None = None
+    """What they say of the batch to come: its picture, (B, 3, H, W), and votes, (B, 1, H, W)."""
+
+    def ask(self, image: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Ask the teachers about images, (B, 3, H, W), display."""
+        if not self.pictures:
+            return None
+        with torch.no_grad():
+            answers = {teacher: teacher(image) for teacher in {*self.pictures, *self.maps}}
+            ungated = torch.stack([answers[x].ungated for x in self.pictures]).mean(0)
+            votes = torch.stack([answers[x].votes for x in self.maps]).mean(0)
+        return image + SHARE * (ungated - image), votes
+
+    def losses(self, truth: Layers[Tensor]) -> dict[str, Tensor]:
+        """Compare with the truth and with what the teachers say."""
+        answer = self.model(truth.image)._asdict()
+        terms = losses.losses(answer, truth.given())
+        if self.said:
+            ungated, votes = self.said
+            likely = votes.sigmoid()
+            error = answer["ungated"] - ungated
+            weight = 0.03 + torch.maximum(likely, truth.highlight)
+            taught = {
+                "taught picture": losses.mean(error, weight),
+                "taught edges": losses.edges(error, weight),
+                "taught map": losses.cross_entropy(answer["votes"], likely, 1 + 2 * likely),
+            }
+            terms |= taught
+            for name, term in taught.items():
+                terms["total"] = terms["total"] + TAUGHT[name] * term
+        return terms
 
 
 def mirrored(truth: Layers[Any]) -> Layers[Any]:
@@ -46,6 +99,12 @@ def main(
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
     resume: Annotated[Path | None, typer.Option(help="A checkpoint to go on from.")] = None,
     keep: Annotated[list[str] | None, typer.Option(help="A stage to leave as it is.")] = None,
+    picture_of: Annotated[
+        list[Path] | None, typer.Option(help="Weights that know the picture under a highlight.")
+    ] = None,
+    map_of: Annotated[
+        list[Path] | None, typer.Option(help="Weights that know where there is one.")
+    ] = None,
 ) -> None:
     """Train."""
     torch.set_flush_denormal(True)
@@ -59,7 +118,9 @@ def main(
     ]  # fmt: skip
     fabric = make_fabric(runs[0])
     fabric.seed_everything(seed, verbose=False)
-    run = Run(runs[0], fabric)
+    run = Taught(runs[0], fabric)
+    teachers = {p: build(read_weights(p)) for p in {*(picture_of or ()), *(map_of or ())}}
+    run.pictures, run.maps = ([teachers[p] for p in paths or ()] for paths in (picture_of, map_of))
     for stage in keep or ():
         getattr(run.network, stage).requires_grad_(False)
     streams = [stream(settings, fabric.device, run.step) for settings in runs]
@@ -69,11 +130,15 @@ def main(
         kept: list[list[Any]] = []
         while True:
             if len(kept) < KEPT:
-                kept.append([next(rng.choices(streams, CHANCES)[0]), TIMES])
+                batch = next(rng.choices(streams, CHANCES)[0])
+                kept.append([batch, run.ask(batch.image), TIMES])
             which = rng.randrange(len(kept))
-            kept[which][1] -= 1
-            batch, left = kept[which] if kept[which][1] else kept.pop(which)
-            yield mirrored(batch) if left % 2 else batch
+            kept[which][-1] -= 1
+            batch, said, left = kept[which] if kept[which][-1] else kept.pop(which)
+            if left % 2:
+                batch, said = mirrored(batch), said and tuple(x.flip(-1) for x in said)
+            run.said = said
+            yield batch
 
     try:
         loop.run_loop(run, batches())

@@ -7,7 +7,7 @@ from unshine import optics
 from unshine.layers import Layers
 from unshine.networks import tshrnet
 from unshine.networks.three_stage.torch import Outputs
-from unshine.training.losses import WEIGHTS, losses, paper_losses
+from unshine.training.losses import DARKER, WEIGHTS, losses, paper_losses
 
 
 def tuples() -> Layers[torch.Tensor]:
@@ -86,6 +86,19 @@ def test_a_highlight_left_alone_costs_more_than_the_same_error_elsewhere():
     shifted[..., 8:12, 8:12] = True
     dirty = best._replace(ungated=torch.where(shifted, truth.clean - amount, truth.clean))
     assert compared(left, truth)["ungated"] > 5 * compared(dirty, truth)["ungated"]
+
+
+@pytest.mark.parametrize("field", ["ungated", "clean", "taken"])
+def test_too_dark_costs_more_than_too_bright(field):
+    truth = tuples()
+    best = perfect(truth)
+    # What is taken too much leaves the picture too dark.
+    amount = -0.05 if field == "taken" else 0.05
+    costs = [
+        float(compared(best._replace(**{field: getattr(best, field) + change}), truth)[field])
+        for change in (amount, -amount)
+    ]
+    assert costs[1] == pytest.approx(DARKER * costs[0], rel=1e-3)
 
 
 def test_a_closed_gate_still_gets_gradients():

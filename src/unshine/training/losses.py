@@ -31,6 +31,11 @@ Highlights are few pixels, and the median of an uncertain answer is "leave it": 
 makes a timid network.
 """
 
+DARKER = 1.6
+"""How much more an error counts that leaves the picture darker than the truth than one that leaves
+it lighter: a dent where none was is seen before a gleam that is left. Where both counted alike,
+27 % too much was taken off Shen & Zheng's photographs, 6 to 23 % off MIT's."""
+
 
 def losses(outputs: Mapping[str, Array], truth: Mapping[str, Array]) -> dict[str, Array]:
     """Mean loss of each term over the batch, and their weighted ``total``.
@@ -51,7 +56,7 @@ def losses(outputs: Mapping[str, Array], truth: Mapping[str, Array]) -> dict[str
     # The ungated image is asked "what is there if this is a highlight?", and counts little
     # elsewhere: whether it is one, the highlight map decides. Asked everywhere alike, the network
     # takes ten times as long to change anything at all. Stage 2 stands between the two.
-    bold, half_bold = 0.03 + highlight + strength, 0.15 + highlight + strength
+    bold, half_bold = (least + highlight + 0.5 * strength for least in (0.03, 0.15))
     # Where nothing is lit or everything is black, albedo and shading mean nothing; of photographs
     # nobody knows them, nor R = I − A·S.
     lit = 1.0 * (_largest(diffuse) > 0.02) * (_largest(shading) > 0)
@@ -62,19 +67,19 @@ def losses(outputs: Mapping[str, Array], truth: Mapping[str, Array]) -> dict[str
     taken = _least(image, outputs["light"]) - _least(clean, outputs["light"])
     measured = 1 - ramp(-_largest(-image), CLIPPED)
     terms = {
-        "albedo": _mean(outputs["albedo"] - truth["albedo"], lit),
-        "shading": _mean(shading_error.clip(-1, 1), lit),
-        "specular": _mean((outputs["residue"] - truth["specular"]).clip(-1, 1), weight * known),
-        "diffuse": _mean(outputs["diffuse"] - diffuse, half_bold),
-        "ungated": _mean(ungated - clean, bold),
-        "taken": _mean(outputs["taken"] - taken, bold * measured),
+        "albedo": mean(outputs["albedo"] - truth["albedo"], lit),
+        "shading": mean(shading_error.clip(-1, 1), lit),
+        "specular": mean((outputs["residue"] - truth["specular"]).clip(-1, 1), weight * known),
+        "diffuse": mean(outputs["diffuse"] - diffuse, half_bold),
+        "ungated": _uneven(ungated - clean, bold),
+        "taken": _uneven(taken - outputs["taken"], bold * measured),
         # Grey where colour should be is the error that people notice first.
-        "colour": _mean(_without_grey(ungated - clean), bold),
-        "edges": _edges(ungated - clean, bold),
-        "clean": _mean(outputs["clean"] - clean, weight),
+        "colour": mean(_without_grey(ungated - clean), bold),
+        "edges": edges(ungated - clean, bold),
+        "clean": _uneven(outputs["clean"] - clean, weight),
         # The gate has its own truth: one that learns only through the image's error closes, and a
         # closed gate passes no gradient to open it again. Strong highlights count most.
-        "highlight": _cross_entropy(
+        "highlight": cross_entropy(
             outputs["votes"], highlight, 1 + 2 * highlight + 2 * _largest(abs(image - clean))
         ),
     }
@@ -119,8 +124,15 @@ def _squared(output: Array, truth: Array) -> Array:
     return ((output - normalise(truth)) ** 2).mean()
 
 
-def _mean(error: Array, weight: Array) -> Array:
+def mean(error: Array, weight: Array) -> Array:
+    """Mean absolute error, weighted."""
     return (abs(error) * weight).mean()
+
+
+def _uneven(error: Array, weight: Array) -> Array:
+    """`mean`, but an error below 0 counts `DARKER` times as much as one above."""
+    uneven = abs(error) + (DARKER - 1) * (-error).clip(0, None)
+    return (uneven * weight).mean() * 2 / (1 + DARKER)
 
 
 def _largest(image: Array) -> Array:
@@ -135,10 +147,10 @@ def _without_grey(error: Array) -> Array:
     return error - (error[:, 0:1] + error[:, 1:2] + error[:, 2:3]) / 3
 
 
-def _edges(error: Array, weight: Array) -> Array:
+def edges(error: Array, weight: Array) -> Array:
     """Error of the differences between neighbours: what keeps texture under a highlight."""
-    across = _mean(error[:, :, :, 1:] - error[:, :, :, :-1], weight[:, :, :, 1:])
-    down = _mean(error[:, :, 1:] - error[:, :, :-1], weight[:, :, 1:])
+    across = mean(error[:, :, :, 1:] - error[:, :, :, :-1], weight[:, :, :, 1:])
+    down = mean(error[:, :, 1:] - error[:, :, :-1], weight[:, :, 1:])
     return across + down
 
 
@@ -147,7 +159,7 @@ def _least(image: Array, light: Array) -> Array:
     return optics.encode(-_largest(-optics.decode(image) / light) + 1e-5)
 
 
-def _cross_entropy(logits: Array, truth: Array, weight: Array) -> Array:
+def cross_entropy(logits: Array, truth: Array, weight: Array) -> Array:
     """Binary cross entropy; its slope is right at 0 too, where an untrained network stands."""
     size = abs(logits)
     return (weight * (0.5 * (logits + size) - logits * truth + (-size).exp().log1p())).mean()
