@@ -8,8 +8,9 @@ saves; `--resume runs/mixed/checkpoint` goes on.
 
     ... --init a.safetensors --picture-of a.safetensors --map-of b.safetensors
 
-Weights get better at one thing and lose another: half of what is learnt is then what teachers
-say, one of the picture under a highlight, others of the map (docs/training-log.md, section 17).
+Weights that get better at one thing lose another. Teachers hold both: a part of what is learnt is
+what some say of the picture under a highlight, others of the map (docs/training-log.md, section
+17).
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Training that half believes other weights: `benchmarks/training/mixed_sizes.py`."""
+"""Training that learns from other weights, too: `benchmarks/training/mixed_sizes.py`."""
 
 from importlib import import_module
 from pathlib import Path
