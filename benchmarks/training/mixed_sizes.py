@@ -108,6 +108,8 @@ def main(
     ] = None,
 ) -> None:
     """Train."""
+    if bool(picture_of) != bool(map_of):
+        raise typer.BadParameter("Give teachers of both: --picture-of and --map-of.")
     torch.set_flush_denormal(True)
     runs = [
         Settings(
