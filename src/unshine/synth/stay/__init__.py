@@ -2,9 +2,9 @@
 
 What shines by itself (lamps, moon, sun, flames, neon, stars, the Milky Way, screens, windows, sky),
 what is written or drawn (lettering, thin lines, frames, screenshots, drawings, pixel art) and what
-is simply white (collars, daisies, blossoms, china, shapes, stripes, rims of petals, leaves against
-the light, teeth, catchlights, snow, sand below water, clouds, paper, the pith of fruit). Each maker
-draws one kind with Pillow, from a seed.
+is simply white (collars, daisies, blossoms, china, enamel, shapes, stripes, rims of petals, leaves
+against the light, teeth, catchlights, snow, sand below water, clouds, paper, the pith of fruit).
+Each maker draws one kind with Pillow, from a seed.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unshine.synth.stay import drawn, lights, white
+from unshine.synth.stay import drawn, lights, solid, white
 
 Floats = NDArray[np.float32]
 
@@ -67,6 +67,7 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
     "paper": white.paper,
     "blossoms": white.blossoms,
     "china": white.china,
+    "enamel": solid.enamel,
     "shapes": white.shapes,
     "stripes": white.stripes,
     "snow": white.snow,
@@ -77,7 +78,7 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
 
 SHINY = (
     "lettering", "lines", "screen", "drawing", "collars", "rims", "leaves", "faces", "paper",
-    "china", "shapes", "stripes", "fruit",
+    "china", "enamel", "shapes", "stripes", "fruit",
 )  # fmt: skip
 """Kinds that may have glare on them all the same."""
 
@@ -87,7 +88,7 @@ OFTEN = {
         ("flames", "neon", "sun", "stars", "moon", "faces", "collars", "china", "shapes", "clouds",
          "snow", "sky", "fruit", "milky way", "shallows"), 3,
     ),
-    "lamps": 18, "lettering": 14, "blossoms": 10,
+    "lamps": 18, "lettering": 14, "enamel": 12, "blossoms": 10,
 }  # fmt: skip
 """How often each kind is drawn, beside the others: more often what is mistaken most, small and
 bright, white on colour, or pale and soft, as highlights are. What becomes rare comes back."""
