@@ -225,6 +225,14 @@ def test_every_loss_reaches_every_weight_it_should():
     assert rest == {name for name in network.state_dict() if name.startswith("context.")}
 
 
+def test_the_result_teaches_the_map_and_not_the_picture():
+    network = scrambled(SMALL)
+    network(random_image(1, 3, 32, 32)).clean.sum().backward()
+    slope = network.tone.head.bias.grad
+    assert not slope[:-4].any()  # of what is taken and filled in
+    assert slope[-4:].any()  # of the votes
+
+
 def test_an_untrained_network_has_the_context_of_the_shipped_one():
     known, state = three_stage.context(), untrained(0, "", 0).state_dict()
     assert known.keys() == {name for name in state if name.startswith("context.")}

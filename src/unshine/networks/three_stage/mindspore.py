@@ -204,7 +204,7 @@ class ThreeStage(nn.Cell):
             optics.decode(shading),
             diffuse.clip(0, 1),
             residue.clip(0, None),
-            blend(image, ungated, highlight),
+            blend(image, ops.stop_gradient(ungated), highlight),
             highlight,
             ungated,
             logits,

@@ -285,12 +285,15 @@ class ThreeStage(nn.Module):
         votes = tone[:, 5:]
         logits = _agreed(votes)
         highlight = highlight_map(logits)
+        # Its error teaches the map alone: where that is in doubt, the picture would learn to take
+        # twice as much so that half of it is enough.
+        clean = blend(image, ungated.detach(), highlight)
         return Outputs(
             albedo,
             optics.decode(shading),
             diffuse.clip(0, 1),
             residue.clip(0, None),
-            blend(image, ungated, highlight),
+            clean,
             highlight,
             ungated,
             logits,
