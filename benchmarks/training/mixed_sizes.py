@@ -10,7 +10,7 @@ saves; `--resume runs/mixed/checkpoint` goes on.
 
 Weights that get better at one thing lose another. Teachers hold both: a part of what is learnt is
 what some say of the picture under a highlight, others of the map (docs/training-log.md, section
-17).
+17). With `--map-alone` the truth teaches the map and nothing else (section 18).
 """
 
 import random
@@ -40,7 +40,11 @@ TIMES, KEPT = 3, 60
 make as to train on."""
 
 TAUGHT = {"taught picture": 0.8, "taught edges": 0.28, "taught map": 0.5}
-"""How much each term of the teachers counts in the total."""
+"""How much each term of the teachers counts in the total, besides the truth's."""
+MAP_ALONE = {
+    "taught picture": 2.0, "taught edges": 0.7, "taught map": 0.5, "clean": 0.3, "highlight": 0.6,
+}  # fmt: skip
+"""The same where the truth teaches the map alone: these and no other terms."""
 SHARE = 0.95
 """How much of what teachers take off is asked for: they take too much off photographs."""
 
@@ -52,6 +56,8 @@ class Taught(Run):
     """Those who know the picture under a highlight."""
     maps: Sequence[ThreeStage] = ()
     """Those who know where there is one."""
+    map_alone = False
+    """Whether the truth teaches the map alone."""
     said: tuple[Tensor, Tensor] | None = None
     """What they say of the batch to come: its picture, (B, 3, H, W), and votes, (B, 1, H, W)."""
 
@@ -63,7 +69,8 @@ class Taught(Run):
             answers = {teacher: teacher(image) for teacher in {*self.pictures, *self.maps}}
             ungated = torch.stack([answers[x].ungated for x in self.pictures]).mean(0)
             votes = torch.stack([answers[x].votes for x in self.maps]).mean(0)
-        return image + SHARE * (ungated - image), votes
+        share = 1 if self.map_alone else SHARE
+        return image + share * (ungated - image), votes
 
     def losses(self, truth: Layers[Tensor]) -> dict[str, Tensor]:
         """Compare with the truth and with what the teachers say."""
@@ -73,15 +80,18 @@ class Taught(Run):
             ungated, votes = self.said
             likely = votes.sigmoid()
             error = answer["ungated"] - ungated
-            weight = 0.03 + torch.maximum(likely, truth.highlight)
-            taught = {
+            weight = 0.1 + torch.maximum(likely, truth.highlight)
+            # Where it is known that nothing shines, teachers can only be mistaken.
+            shines = 1.0 * (truth.highlight.amax((1, 2, 3), True) > 0)
+            terms |= {
                 "taught picture": losses.mean(error, weight),
                 "taught edges": losses.edges(error, weight),
-                "taught map": losses.cross_entropy(answer["votes"], likely, 1 + 2 * likely),
+                "taught map": losses.cross_entropy(
+                    answer["votes"], likely, shines * (1 + 2 * likely)
+                ),
             }
-            terms |= taught
-            for name, term in taught.items():
-                terms["total"] = terms["total"] + TAUGHT[name] * term
+            counts = MAP_ALONE if self.map_alone else losses.WEIGHTS | TAUGHT
+            terms["total"] = torch.stack([n * terms[name] for name, n in counts.items()]).sum()
         return terms
 
 
@@ -106,16 +116,20 @@ def main(
     map_of: Annotated[
         list[Path] | None, typer.Option(help="Weights that know where there is one.")
     ] = None,
+    map_alone: Annotated[
+        bool, typer.Option(help="Learn the map alone of the truth, the picture of teachers.")
+    ] = False,
+    ema: Annotated[float, typer.Option(help="Decay of the mean of weights.")] = UNSHINE.ema,
 ) -> None:
     """Train."""
-    if bool(picture_of) != bool(map_of):
+    if bool(picture_of) != bool(map_of) or (map_alone and not map_of):
         raise typer.BadParameter("Give teachers of both: --picture-of and --map-of.")
     torch.set_flush_denormal(True)
     runs = [
         Settings(
             output, minutes, data=("stay",), pool=pool, photos=photos,
             share=share, seed=seed, init=init, resume=resume, workers=1,
-            recipe=replace(UNSHINE, size=size, batch=sum(share), rate=rate),
+            recipe=replace(UNSHINE, size=size, batch=sum(share), rate=rate, ema=ema),
         )
         for size, share in SIZES.items()
     ]  # fmt: skip
@@ -124,6 +138,7 @@ def main(
     run = Taught(runs[0], fabric)
     teachers = {p: build(read_weights(p)) for p in {*(picture_of or ()), *(map_of or ())}}
     run.pictures, run.maps = ([teachers[p] for p in paths or ()] for paths in (picture_of, map_of))
+    run.map_alone = map_alone
     for stage in keep or ():
         getattr(run.network, stage).requires_grad_(False)
     streams = [stream(settings, fabric.device, run.step) for settings in runs]

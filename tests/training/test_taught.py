@@ -26,7 +26,9 @@ def test_what_teachers_say_counts_besides_the_truth(monkeypatch: pytest.MonkeyPa
         image=image, albedo=nothing, shading=nothing, specular=nothing, diffuse=image,
         clean=image, highlight=nothing[:, :1], mask=1 + nothing[:, :1],
     )  # fmt: skip
-    run = SimpleNamespace(model=network, pictures=[network], maps=[network], said=None)
+    run = SimpleNamespace(
+        model=network, pictures=[network], maps=[network], said=None, map_alone=False
+    )
     plain = mixed_sizes.Taught.losses(run, truth)
     assert not mixed_sizes.TAUGHT.keys() & plain.keys()
 
@@ -39,5 +41,15 @@ def test_what_teachers_say_counts_besides_the_truth(monkeypatch: pytest.MonkeyPa
     assert float(agreeing["taught picture"]) == float(agreeing["taught edges"]) == 0
     run.said = (answer.ungated.detach() - 0.1, -votes)
     differing = mixed_sizes.Taught.losses(run, truth)
-    for name in ("taught picture", "taught map", "total"):
-        assert differing[name] > agreeing[name] > plain.get(name, -1)
+    for name in ("taught picture", "total"):
+        assert differing[name] > agreeing[name]
+    assert float(agreeing["total"]) == pytest.approx(float(plain["total"]), rel=1e-5)
+    # Nothing shines there, so nobody is asked where; of a place that does, they are.
+    assert float(differing["taught map"]) == 0
+    truth.highlight[..., :8, :8] = 1
+    assert mixed_sizes.Taught.losses(run, truth)["taught map"] > 0
+
+    run.map_alone = True
+    alone = mixed_sizes.Taught.losses(run, truth)
+    parts = [n * alone[name] for name, n in mixed_sizes.MAP_ALONE.items()]
+    assert float(alone["total"]) == pytest.approx(float(sum(parts)), rel=1e-5)
