@@ -21,8 +21,10 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from stronger import StrongerStream
 from torch import Tensor
 
+from unshine.exposure import expose
 from unshine.layers import Layers
 from unshine.networks.three_stage.torch import ThreeStage, build
 from unshine.networks.weights import read_weights
@@ -45,8 +47,8 @@ MAP_ALONE = {
     "taught picture": 2.0, "taught edges": 0.7, "taught map": 0.5, "clean": 0.3, "highlight": 0.6,
 }  # fmt: skip
 """The same where the truth teaches the map alone: these and no other terms."""
-SHARE = 0.95
-"""How much of what teachers take off is asked for: they take too much off photographs."""
+ASKED = 0.35
+"""How many of the batches are photographs of which only teachers know something (`stronger.py`)."""
 
 
 class Taught(Run):
@@ -59,35 +61,41 @@ class Taught(Run):
     map_alone = False
     """Whether the truth teaches the map alone."""
     said: tuple[Tensor, Tensor] | None = None
-    """What they say of the batch to come: its picture, (B, 3, H, W), and votes, (B, 1, H, W)."""
+    """What they say of the batch to come: its picture, (B, 3, H, W), and map, (B, 1, H, W)."""
 
-    def ask(self, image: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Ask the teachers about images, (B, 3, H, W), display."""
+    def ask(self, truth: Layers[Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Ask the teachers about a batch."""
         if not self.pictures:
             return None
+        # As the network sees it, or what teachers say is of another image.
+        truth = expose(truth)
         with torch.no_grad():
-            answers = {teacher: teacher(image) for teacher in {*self.pictures, *self.maps}}
+            answers = {teacher: teacher(truth.image) for teacher in {*self.pictures, *self.maps}}
             ungated = torch.stack([answers[x].ungated for x in self.pictures]).mean(0)
             votes = torch.stack([answers[x].votes for x in self.maps]).mean(0)
-        share = 1 if self.map_alone else SHARE
-        return image + share * (ungated - image), votes
+        likely = votes.sigmoid()
+        if truth.mask is None:
+            ungated = torch.lerp(ungated, truth.clean, truth.highlight)
+            likely = torch.maximum(likely, truth.highlight)
+        return ungated, likely
 
     def losses(self, truth: Layers[Tensor]) -> dict[str, Tensor]:
         """Compare with the truth and with what the teachers say."""
         answer = self.model(truth.image)._asdict()
         terms = losses.losses(answer, truth.given())
+        if truth.mask is None:
+            terms = {name: torch.zeros_like(term) for name, term in terms.items()}
         if self.said:
-            ungated, votes = self.said
-            likely = votes.sigmoid()
+            ungated, likely = self.said
             error = answer["ungated"] - ungated
             weight = 0.1 + torch.maximum(likely, truth.highlight)
             # Where it is known that nothing shines, teachers can only be mistaken.
-            shines = 1.0 * (truth.highlight.amax((1, 2, 3), True) > 0)
+            asked = truth.mask is None or 1.0 * (truth.highlight.amax((1, 2, 3), True) > 0)
             terms |= {
                 "taught picture": losses.mean(error, weight),
                 "taught edges": losses.edges(error, weight),
                 "taught map": losses.cross_entropy(
-                    answer["votes"], likely, shines * (1 + 2 * likely)
+                    answer["votes"], likely, asked * (1 + 2 * likely)
                 ),
             }
             counts = MAP_ALONE if self.map_alone else losses.WEIGHTS | TAUGHT
@@ -119,6 +127,10 @@ def main(
     map_alone: Annotated[
         bool, typer.Option(help="Learn the map alone of the truth, the picture of teachers.")
     ] = False,
+    cleaned: Annotated[
+        Path | None,
+        typer.Option(help="What unshine remove made of photographs, to ask teachers about those."),
+    ] = None,
     ema: Annotated[float, typer.Option(help="Decay of the mean of weights.")] = UNSHINE.ema,
 ) -> None:
     """Train."""
@@ -142,14 +154,20 @@ def main(
     for stage in keep or ():
         getattr(run.network, stage).requires_grad_(False)
     streams = [stream(settings, fabric.device, run.step) for settings in runs]
+    asked = [
+        iter(StrongerStream(photos, cleaned, size, sum(share), 1_000_003 * seed + run.step))
+        for size, share in SIZES.items()
+        if cleaned
+    ]
 
     def batches() -> Iterator[Any]:
         rng = random.Random(f"{seed} {run.step}")
         kept: list[list[Any]] = []
         while True:
             if len(kept) < KEPT:
-                batch = next(rng.choices(streams, CHANCES)[0])
-                kept.append([batch, run.ask(batch.image), TIMES])
+                some = asked if asked and rng.random() < ASKED else streams
+                batch = next(rng.choices(some, CHANCES)[0])
+                kept.append([batch, run.ask(batch), TIMES])
             which = rng.randrange(len(kept))
             kept[which][-1] -= 1
             batch, said, left = kept[which] if kept[which][-1] else kept.pop(which)
