@@ -136,6 +136,8 @@ def main(
     """Train."""
     if bool(picture_of) != bool(map_of) or (map_alone and not map_of):
         raise typer.BadParameter("Give teachers of both: --picture-of and --map-of.")
+    if cleaned and not map_of:
+        raise typer.BadParameter("Only teachers know something of what --cleaned names.")
     torch.set_flush_denormal(True)
     runs = [
         Settings(

@@ -1,9 +1,8 @@
 """Photographs with their own highlights, as they are and stronger, for teachers to be asked about.
 
-What agrees with a teacher on tuples differs from it on photographs (docs/training-log.md, section
-18). Asked about photographs, too, teachers hold it there. And what a network takes off a photograph
-can be put back several times as strong: under the strong highlight lies what it found under the
-weak one.
+What a network takes off a photograph can be put back several times as strong: under the strong
+highlight lies what it found under the weak one. Photographs as they are do not help by themselves
+(docs/training-log.md, section 19).
 """
 
 from collections.abc import Iterator
@@ -13,12 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from unshine import optics
 from unshine.errors import UnshineError
 from unshine.layers import Layers
-from unshine.synth.batch import worker_seed
 from unshine.synth.photographs import Album, crops
 
 STRONGER = 0.5
@@ -29,7 +26,7 @@ DARKER = 0.4
 """The least exposure, of what it was: in the dark, a highlight is not clipped."""
 
 
-class StrongerStream(IterableDataset[Any]):
+class StrongerStream:
     """Batches of photographs: some as they are, some with highlights that are stronger.
 
     Of the latter, `clean` says what lies under them; of the former, where it is the image, nobody
@@ -54,7 +51,7 @@ class StrongerStream(IterableDataset[Any]):
             raise UnshineError(f"{cleaned}: holds nothing by the name of a photograph of {photos}.")
 
     def __iter__(self) -> Iterator[Layers[Tensor]]:
-        rng = np.random.default_rng(worker_seed(self.seed))
+        rng = np.random.default_rng(self.seed)
         while True:
             some = [
                 self.stronger(rng) if rng.random() < STRONGER else self.as_it_is(rng)
@@ -84,9 +81,7 @@ class StrongerStream(IterableDataset[Any]):
         times = np.exp(rng.uniform(*np.log(TIMES)))
         exposure = rng.uniform(DARKER, 1)
         strong = clean + times * (image - clean).clip(0, None)
-        both = (optics.encode((exposure * x).clip(0, 1)) for x in (strong, clean))
-        mirrored = rng.random() < 0.5
-        image, clean = (x.flip(-1) if mirrored else x for x in both)
+        image, clean = (optics.encode((exposure * x).clip(0, 1)) for x in (strong, clean))
         return image, clean
 
 
