@@ -10,14 +10,15 @@ saves; `--resume runs/mixed/checkpoint` goes on.
 
 Weights that get better at one thing lose another. Teachers hold both: a part of what is learnt is
 what some say of the picture under a highlight, others of the map (docs/training-log.md, section
-17). With `--map-alone` the truth teaches the map and nothing else (section 18).
+17). With `--truth map` the truth teaches the map and nothing else (section 18); with `--truth stay`
+it says where nothing shines, and teachers all the rest (section 20).
 """
 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -41,12 +42,15 @@ TIMES, KEPT = 3, 60
 """How often a batch is trained on, and how many wait for that: tuples cost a processor as much to
 make as to train on."""
 
-TAUGHT = {"taught picture": 0.8, "taught edges": 0.28, "taught map": 0.5}
-"""How much each term of the teachers counts in the total, besides the truth's."""
-MAP_ALONE = {
-    "taught picture": 2.0, "taught edges": 0.7, "taught map": 0.5, "clean": 0.3, "highlight": 0.6,
+TAUGHT = {
+    "all": losses.WEIGHTS | {"taught picture": 0.8, "taught edges": 0.28, "taught map": 0.5},
+    "map": {
+        "clean": 0.3, "highlight": 0.6,
+        "taught picture": 2.0, "taught edges": 0.7, "taught map": 0.5,
+    },
+    "stay": {"taught picture": 2.0, "taught edges": 0.7, "taught map": 1.0},
 }  # fmt: skip
-"""The same where the truth teaches the map alone: these and no other terms."""
+"""How much each term counts, the truth's and the teachers', by what is learnt of the truth."""
 ASKED = 0.35
 """How many of the batches are photographs of which only teachers know something (`stronger.py`)."""
 
@@ -58,8 +62,8 @@ class Taught(Run):
     """Those who know the picture under a highlight."""
     maps: Sequence[ThreeStage] = ()
     """Those who know where there is one."""
-    map_alone = False
-    """Whether the truth teaches the map alone."""
+    learnt = "all"
+    """What is learnt of the truth; see `TAUGHT`."""
     said: tuple[Tensor, Tensor] | None = None
     """What they say of the batch to come: its picture, (B, 3, H, W), and map, (B, 1, H, W)."""
 
@@ -77,6 +81,9 @@ class Taught(Run):
         if truth.mask is None:
             ungated = torch.lerp(ungated, truth.clean, truth.highlight)
             likely = torch.maximum(likely, truth.highlight)
+        else:
+            # Where it is known that nothing shines, teachers can only be mistaken.
+            likely = likely * (truth.highlight.amax((1, 2, 3), True) > 0)
         return ungated, likely
 
     def losses(self, truth: Layers[Tensor]) -> dict[str, Tensor]:
@@ -89,17 +96,13 @@ class Taught(Run):
             ungated, likely = self.said
             error = answer["ungated"] - ungated
             weight = 0.1 + torch.maximum(likely, truth.highlight)
-            # Where it is known that nothing shines, teachers can only be mistaken.
-            asked = truth.mask is None or 1.0 * (truth.highlight.amax((1, 2, 3), True) > 0)
             terms |= {
                 "taught picture": losses.mean(error, weight),
                 "taught edges": losses.edges(error, weight),
-                "taught map": losses.cross_entropy(
-                    answer["votes"], likely, asked * (1 + 2 * likely)
-                ),
+                "taught map": losses.cross_entropy(answer["votes"], likely, 1 + 2 * likely),
             }
-            counts = MAP_ALONE if self.map_alone else losses.WEIGHTS | TAUGHT
-            terms["total"] = torch.stack([n * terms[name] for name, n in counts.items()]).sum()
+            counts = TAUGHT[self.learnt].items()
+            terms["total"] = torch.stack([n * terms[name] for name, n in counts]).sum()
         return terms
 
 
@@ -124,9 +127,10 @@ def main(
     map_of: Annotated[
         list[Path] | None, typer.Option(help="Weights that know where there is one.")
     ] = None,
-    map_alone: Annotated[
-        bool, typer.Option(help="Learn the map alone of the truth, the picture of teachers.")
-    ] = False,
+    truth: Annotated[
+        Literal["all", "map", "stay"],
+        typer.Option(help="What to learn of the truth, beside teachers: the map, what must stay."),
+    ] = "all",
     cleaned: Annotated[
         Path | None,
         typer.Option(help="What unshine remove made of photographs, to ask teachers about those."),
@@ -134,7 +138,7 @@ def main(
     ema: Annotated[float, typer.Option(help="Decay of the mean of weights.")] = UNSHINE.ema,
 ) -> None:
     """Train."""
-    if bool(picture_of) != bool(map_of) or (map_alone and not map_of):
+    if bool(picture_of) != bool(map_of) or (truth != "all" and not map_of):
         raise typer.BadParameter("Give teachers of both: --picture-of and --map-of.")
     if cleaned and not map_of:
         raise typer.BadParameter("Only teachers know something of what --cleaned names.")
@@ -152,7 +156,7 @@ def main(
     run = Taught(runs[0], fabric)
     teachers = {p: build(read_weights(p)) for p in {*(picture_of or ()), *(map_of or ())}}
     run.pictures, run.maps = ([teachers[p] for p in paths or ()] for paths in (picture_of, map_of))
-    run.map_alone = map_alone
+    run.learnt = truth
     for stage in keep or ():
         getattr(run.network, stage).requires_grad_(False)
     streams = [stream(settings, fabric.device, run.step) for settings in runs]
