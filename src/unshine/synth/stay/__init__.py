@@ -3,7 +3,8 @@
 What shines by itself (lamps, moon, sun, flames, neon, stars, the Milky Way, screens, windows, sky),
 what is written or drawn (lettering, thin lines, frames, screenshots, drawings, pixel art) and what
 is simply white (collars, daisies, blossoms, china, enamel, shapes, stripes, rims of petals, leaves
-against the light, teeth, catchlights, snow, sand below water, clouds, paper, the pith of fruit).
+against the light, teeth, catchlights, snow, sand below water, clouds, paper, the pith of fruit,
+patches of ragged outline).
 Each maker draws one kind with Pillow, from a seed.
 """
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unshine.synth.stay import drawn, lights, solid, white
+from unshine.synth.stay import drawn, lights, ragged, solid, white
 
 Floats = NDArray[np.float32]
 
@@ -73,12 +74,14 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
     "snow": white.snow,
     "shallows": white.shallows,
     "fruit": white.fruit,
+    "marbling": ragged.marbling,
 }
 """The kinds of things that must stay, and who draws them."""
 
 SHINY = (
     "lettering", "lines", "screen", "drawing", "collars", "rims", "leaves", "faces", "paper",
     "china", "enamel", "shapes", "stripes", "fruit",
+    "marbling",
 )  # fmt: skip
 """Kinds that may have glare on them all the same."""
 
@@ -86,7 +89,7 @@ OFTEN = {
     **dict.fromkeys(KINDS, 1),
     **dict.fromkeys(
         ("flames", "neon", "sun", "stars", "moon", "faces", "collars", "china", "shapes", "clouds",
-         "snow", "sky", "fruit", "milky way", "shallows"), 3,
+         "snow", "sky", "fruit", "marbling", "milky way", "shallows"), 3,
     ),
     "lamps": 18, "lettering": 14, "enamel": 12, "blossoms": 10,
 }  # fmt: skip
