@@ -129,7 +129,7 @@ def main(
     ] = None,
     truth: Annotated[
         Literal["all", "map", "stay"],
-        typer.Option(help="What to learn of the truth, beside teachers: the map, what must stay."),
+        typer.Option(help="What is learnt of the truth: all, the map, what must stay."),
     ] = "all",
     cleaned: Annotated[
         Path | None,

@@ -42,7 +42,7 @@ def test_what_teachers_say_counts_besides_the_truth(monkeypatch: pytest.MonkeyPa
     assert float(agreeing["taught picture"]) == float(agreeing["taught edges"]) == 0
     run.said = (ungated - 0.1, 1 - likely)
     differing = mixed_sizes.Taught.losses(run, truth)
-    for name in ("taught picture", "total"):
+    for name in ("taught picture", "taught map", "total"):
         assert differing[name] > agreeing[name]
     # Nothing shines there, whatever teachers say; of a place that does, they are asked.
     assert not likely.any()

@@ -80,8 +80,7 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
 
 SHINY = (
     "lettering", "lines", "screen", "drawing", "collars", "rims", "leaves", "faces", "paper",
-    "china", "enamel", "shapes", "stripes", "fruit",
-    "marbling",
+    "china", "enamel", "shapes", "stripes", "fruit", "marbling",
 )  # fmt: skip
 """Kinds that may have glare on them all the same."""
 

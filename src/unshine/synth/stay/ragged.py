@@ -20,11 +20,9 @@ def marbling(size: int, rng: np.random.Generator) -> Image.Image:
     field = relief(size, rng, CELLS, rng.uniform(0.4, 1.2))
     if rng.random() < 0.6:  # in one place, or a few
         y, x = np.mgrid[:size, :size].astype(np.float32) / size
-        far = np.full((size, size), 9.0, np.float32)
-        for _ in range(rng.integers(1, 4)):
-            left, top, reach = *rng.uniform(0.1, 0.9, 2), rng.uniform(0.05, 0.3)
-            far = np.minimum(far, np.hypot(x - left, y - top) / reach)
-        field = field + 2.5 - 2 * far
+        places = rng.uniform((0.1, 0.1, 0.05), (0.9, 0.9, 0.3), (rng.integers(1, 4), 3))
+        far = [np.hypot(x - left, y - top) / reach for left, top, reach in places]
+        field = field + 2.5 - 2 * np.min(far, 0)
     else:
         field = field - rng.uniform(0.3, 1.8)
     share = (field / rng.uniform(0.2, 1)).clip(0, 1)[..., None] * rng.uniform(0.6, 1)
