@@ -22,7 +22,14 @@ from unshine.networks.three_stage import (
     blend,
     highlight_map,
 )
-from unshine.networks.three_stage.torch import ThreeStage, _filled, _own_colour, untrained
+from unshine.networks.three_stage.torch import (
+    ThreeStage,
+    _coloured,
+    _doubt,
+    _filled,
+    _own_colour,
+    untrained,
+)
 from unshine.networks.weights import load_weights, read_weights, save_weights
 
 SMALL = Sizes(physics=(8, 8), refine=(8, 16, 16), tone=(8, 8))
@@ -193,6 +200,60 @@ def test_clipped_cores_are_filled_with_the_colour_of_their_ring():
         error = (ungated - ring).abs().amax(1)[0]
         assert error[core].max() < (0.01 if reach < 30 else 0.2), reach
         assert torch.equal(ungated[..., ~core], image[..., ~core])
+
+
+def test_grey_that_is_left_in_colourful_surroundings_takes_their_hue():
+    orange, grey = (torch.tensor(x).view(1, 3, 1, 1) for x in ([0.8, 0.45, 0.1], [0.4, 0.36, 0.44]))
+    spot = torch.zeros(1, 1, 96, 96)
+    spot[..., 40:60, 40:60] = 1
+    image = torch.where(spot > 0, 0.85, orange)
+    left = torch.where(spot > 0, grey, orange)
+    left[..., 50:52, 44:56] = 0.01  # lettering
+    coloured = _coloured(image, left, orange.expand_as(image))
+    hue, light = optics.decode(orange), optics.decode(coloured)[..., 42:48, 42:58]
+    assert ((light / light.mean(1, keepdim=True) - hue / hue.mean()).abs() < 0.05).all()
+    assert torch.allclose(light.mean(1), optics.decode(grey).mean(1), rtol=0.02)
+    assert coloured[..., 50:52, 44:56].max() < 0.03
+    assert torch.equal(coloured[..., :30, :], left[..., :30, :])
+
+
+def test_what_is_more_colourful_than_its_surroundings_keeps_its_hue():
+    spot = torch.zeros(1, 1, 96, 96)
+    spot[..., 40:60, 40:60] = 1
+    image = torch.full((1, 3, 96, 96), 0.8)
+    left = torch.where(spot > 0, torch.tensor([0.6, 0.2, 0.1]).view(1, 3, 1, 1), image)
+    around = torch.full_like(image, 0.8)
+    assert torch.equal(_coloured(image, left, around), left)
+
+
+def test_a_grey_spot_that_was_clipped_becomes_as_bright_as_its_surroundings():
+    orange = torch.tensor([0.8, 0.45, 0.1]).view(1, 3, 1, 1)
+    spot = torch.zeros(1, 1, 96, 96)
+    spot[..., 40:60, 40:60] = 1
+    left = torch.where(spot > 0, 0.3, orange)
+    image = torch.where(spot > 0, 1.0, orange)
+    coloured = _coloured(image, left, orange.expand_as(image))
+    assert torch.allclose(coloured, orange.expand_as(coloured), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("bright", "grey", "side", "doubtful"),
+    [
+        (0.85, True, 40, True),
+        (0.85, False, 40, False),
+        (0.85, True, 4, False),
+        (1, True, 40, False),
+    ],
+    ids=["a pale patch", "a colour under light", "a glint", "a clipped one"],
+)
+def test_a_patch_is_doubted_where_grey_is_left_among_colours(bright, grey, side, doubtful):
+    orange = torch.tensor([0.8, 0.45, 0.1]).view(1, 3, 1, 1)
+    spot = torch.zeros(1, 1, 128, 128)
+    spot[..., 64 - side // 2 : 64 + side // 2, 64 - side // 2 : 64 + side // 2] = 1
+    image = torch.where(spot > 0, bright, orange)
+    left = torch.where(spot > 0, 0.4, orange) if grey else orange.expand_as(image)
+    doubt = _doubt(image, left, orange.expand_as(image), spot)
+    assert float(doubt[..., 64, 64]) > 5 if doubtful else float((spot * doubt).max()) == 0
 
 
 def test_an_image_that_is_clipped_everywhere_has_nothing_to_be_filled_from():

@@ -67,6 +67,22 @@ AROUND = (1, 2, 4)
 """Reach of the windows, in the largest cells, from which larger clipped cores are filled."""
 UNKNOWN = 0.999
 """How much less a pixel counts that is clipped in all colours, when others are filled from it."""
+FINEST = 2
+"""Halvings of the finest cells from which hues are taken: finer ones know a highlight's fringe."""
+GREYER = (-0.05, 0.2)
+"""How much less the channels spread than those around, display, from which a pixel passes from its
+own hue to theirs. Below 0: what lay under light is rarely paler than what did not."""
+DIMMED = (0.0, 0.05)
+"""How far a channel has fallen, display, from which there is light that may have hidden a hue."""
+BRIGHT = (0.9, 1.0)
+"""The largest channel's display values between which its brightness passes from measured to
+unknown."""
+PALE, DOUBT = 0.02, 200.0
+"""How much less the channels spread than those around, in the mean under a highlight, from which it
+is doubtful; and by how many logits, for each unit beyond."""
+BURNT = (0.94, 0.98)
+"""The largest channel's display values between which a hue passes from measured to unknown, for
+that doubt; a third of a highlight in which it is unknown says nothing."""
 NEUTRAL = (0.1, 0.25)
 """Spread of a pixel's channels, in units of the light, from which it passes from the light's own
 colour to another."""

@@ -15,14 +15,21 @@ from unshine.networks import three_stage
 from unshine.networks.mindspore_ops import convolution, doubled, extended, fixed, padded, resized
 from unshine.networks.three_stage import (
     AROUND,
+    BRIGHT,
+    BURNT,
     CELL,
     CLIPPED,
     CONTEXT,
     CONTEXT_SCALE,
     CONTEXT_STEM,
     CORE,
+    DIMMED,
+    DOUBT,
+    FINEST,
+    GREYER,
     LOST,
     NEUTRAL,
+    PALE,
     REACH,
     SAID,
     STAGES,
@@ -177,7 +184,7 @@ class ThreeStage(nn.Cell):
         return tuple([x[:, :, :height, :width] for x in outputs])
 
     def _stages(self, image: Tensor) -> Outputs:
-        vivid = ops.amax(_largest(image) + _largest(-image), (2, 3), True)
+        vivid = ops.amax(_spread(image), (2, 3), True)
         vivid = (8 * vivid).clip(0, 1)
         linear = optics.decode(image)
         # Stage 1.
@@ -198,7 +205,12 @@ class ThreeStage(nn.Cell):
         ungated = _filled(image, ungated.clip(0, 1), self.halvings)
         votes = _channels(tone, 5, 1)
         logits = _agreed(votes)
+        highlight = ops.stop_gradient(highlight_map(logits))
+        known = 1 - UNKNOWN * (1 - (1 - highlight) ** 4)
+        around = _surroundings(image, known, self.halvings, FINEST)
+        logits = logits - _doubt(image, ops.stop_gradient(ungated), around, highlight)
         highlight = highlight_map(logits)
+        ungated = _coloured(image, ungated, around)
         return (
             albedo,
             optics.decode(shading),
@@ -280,22 +292,55 @@ def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
     light = optics.decode(image)
     lost = ramp((light - optics.decode(ungated)) / (light + 1e-4), LOST)
     unknown = ops.maximum(ops.maximum(ramp(image, CLIPPED), lost), white)
-    known = 1 - UNKNOWN * unknown
-    levels = [ops.avg_pool2d(ops.cat((ungated * known, known), 1), CELL, CELL)]
+    around = _surroundings(ungated, 1 - UNKNOWN * unknown, halvings)
+    raised = ops.maximum(ops.minimum(around, image), ungated)
+    return ungated + unknown * (raised + white * (around - raised) - ungated)
+
+
+def _doubt(image: Tensor, ungated: Tensor, around: Tensor, highlight: Tensor) -> Tensor:
+    """By how many logits a highlight is less likely, for what is left under it is grey."""
+    greyer = _spread(around) - _spread(ungated)
+    burnt = ramp(_largest(image), BURNT)
+    cells = ops.cat((greyer * highlight, burnt * highlight, highlight), 1)
+    cells = ops.avg_pool2d(ops.avg_pool2d(cells, 4 * CELL, 4 * CELL), 5, 1, 2)
+    under = _channels(cells, 2, 1) + 0.1
+    greyer, burnt = _channels(cells, 0, 1) / under, _channels(cells, 1, 1) / under
+    doubt = DOUBT * (greyer - PALE).clip(0, None) * (1 - 3 * burnt).clip(0, None)
+    return resized(doubt, image.shape[2], image.shape[3])
+
+
+def _coloured(image: Tensor, ungated: Tensor, around: Tensor) -> Tensor:
+    """Give what is left the hue of its surroundings, where it is greyer than they are."""
+    greyer = ramp(_spread(around) - _spread(ungated), GREYER)
+    greyer = greyer * ramp(_largest(image - ungated), DIMMED)
+    hue, left = optics.decode(around), optics.decode(ungated).mean(1, True)
+    bright = hue.mean(1, True)
+    left = left + ramp(_largest(image), BRIGHT) * (bright - left).clip(0, None)
+    coloured = optics.encode(left * (hue + 1e-3) / (bright + 1e-3) + 1e-6)
+    return ungated + greyer * (ops.minimum(coloured, image) - ungated)
+
+
+def _surroundings(values: Tensor, known: Tensor, halvings: int, finest: int = 0) -> Tensor:
+    """Means of what is known, each place's from the finest cells or windows that know enough."""
+    count = known.shape[1]
+    levels = [ops.avg_pool2d(ops.cat((values * known, known), 1), CELL, CELL)]
     for _ in range(halvings):
         levels.append(ops.avg_pool2d(levels[-1], 2, 2))
     largest = levels[-1]
     levels += [ops.avg_pool2d(largest, 2 * reach + 1, 1, reach) for reach in AROUND]
     around = levels[-1].mean((2, 3), True)
-    around = _channels(around, 0, 3) / _channels(around, 3, 3)
-    for level in levels[::-1]:
-        known = _channels(level, 3, 3)
+    around = _channels(around, 0, 3) / _channels(around, 3, count)
+    for level in levels[finest:][::-1]:
+        known = _channels(level, 3, count)
         around = resized(around, level.shape[2], level.shape[3])
         own = _channels(level, 0, 3) / known
         around = around + (2 * known).clip(0, 1) * (own - around)
-    around = resized(around, image.shape[2], image.shape[3])
-    raised = ops.maximum(ops.minimum(around, image), ungated)
-    return ungated + unknown * (raised + white * (around - raised) - ungated)
+    return resized(around, values.shape[2], values.shape[3])
+
+
+def _spread(image: Tensor) -> Tensor:
+    """How far the channels are apart: 0 for grey, (B, 1, H, W)."""
+    return _largest(image) + _largest(-image)
 
 
 def _light(tint: Tensor, vivid: Tensor, height: int, width: int) -> Tensor:

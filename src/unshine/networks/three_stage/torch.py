@@ -13,14 +13,21 @@ from unshine import optics
 from unshine.networks import three_stage
 from unshine.networks.three_stage import (
     AROUND,
+    BRIGHT,
+    BURNT,
     CELL,
     CLIPPED,
     CONTEXT,
     CONTEXT_SCALE,
     CONTEXT_STEM,
     CORE,
+    DIMMED,
+    DOUBT,
+    FINEST,
+    GREYER,
     LOST,
     NEUTRAL,
+    PALE,
     REACH,
     SAID,
     STAGES,
@@ -262,7 +269,7 @@ class ThreeStage(nn.Module):
 
     def _stages(self, image: Tensor) -> Outputs:
         # 0 for a grey image, 1 for one with any colour: what colours anything is multiplied by it.
-        vivid = (image.amax(1, keepdim=True) - image.amin(1, keepdim=True)).amax((2, 3), True)
+        vivid = _spread(image).amax((2, 3), True)
         vivid = (8 * vivid).clip(0, 1)
         linear = optics.decode(image)
         # Stage 1. The product commutes with a power law, so it may be taken of display values;
@@ -284,7 +291,12 @@ class ThreeStage(nn.Module):
         ungated = _filled(image, ungated.clip(0, 1), self.halvings)
         votes = tone[:, 5:]
         logits = _agreed(votes)
+        highlight = highlight_map(logits).detach()
+        known = 1 - UNKNOWN * (1 - (1 - highlight) ** 4)
+        around = _surroundings(image, known, self.halvings, FINEST)
+        logits = logits - _doubt(image, ungated.detach(), around, highlight)
         highlight = highlight_map(logits)
+        ungated = _coloured(image, ungated, around)
         # Its error teaches the map alone: where that is in doubt, the picture would learn to take
         # twice as much so that half of it is enough.
         clean = blend(image, ungated.detach(), highlight)
@@ -355,30 +367,72 @@ def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
 def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
     """Fill what is not known from what surrounds it: no second disc, no dark rim, no grid.
 
-    Not known are channels that are clipped, or of whose light nearly all is taken. Means of what
-    is known, over cells of 4, 8, 16 ... pixels, over windows of the largest, and over the whole
-    image: every place takes the finest of them that knows enough. Where all colours are clipped
-    this is all that is known; elsewhere it only raises.
+    Not known are channels that are clipped, or of whose light nearly all is taken. Where all
+    colours are clipped the surroundings are all that is known; elsewhere they only raise.
     """
     white = ramp(image.amin(1, keepdim=True), CORE)
     light = optics.decode(image)
     lost = ramp((light - optics.decode(ungated)) / (light + 1e-4), LOST)
     unknown = torch.maximum(torch.maximum(ramp(image, CLIPPED), lost), white)
-    known = 1 - UNKNOWN * unknown
-    levels = [F.avg_pool2d(torch.cat([ungated * known, known], 1), CELL)]
+    around = _surroundings(ungated, 1 - UNKNOWN * unknown, halvings)
+    raised = torch.maximum(torch.minimum(around, image), ungated)
+    return ungated + unknown * (raised + white * (around - raised) - ungated)
+
+
+def _doubt(image: Tensor, ungated: Tensor, around: Tensor, highlight: Tensor) -> Tensor:
+    """By how many logits a highlight is less likely, for what is left under it is grey.
+
+    Light lies on the colour that is around it. Where grey is left under most of a bright patch in
+    colourful surroundings, the patch itself is pale: pith, fat, foam. Clipped colours say nothing.
+    """
+    greyer = _spread(around) - _spread(ungated)
+    burnt = ramp(image.amax(1, keepdim=True), BURNT)
+    cells = F.avg_pool2d(torch.cat([greyer * highlight, burnt * highlight, highlight], 1), 4 * CELL)
+    cells = F.avg_pool2d(cells, 5, 1, 2)
+    greyer, burnt = (cells[:, k : k + 1] / (cells[:, 2:] + 0.1) for k in (0, 1))
+    doubt = DOUBT * (greyer - PALE).clip(0, None) * (1 - 3 * burnt).clip(0, None)
+    return F.interpolate(doubt, size=image.shape[-2:], mode="bilinear")
+
+
+def _coloured(image: Tensor, ungated: Tensor, around: Tensor) -> Tensor:
+    """Give what is left the hue of its surroundings, where it is greyer than they are.
+
+    Grey or purple is left where a channel was clipped, or where the light's colour is not quite
+    known. It stays as bright as it is; where the image is clipped it is at least as bright as its
+    surroundings, for there too much was taken.
+    """
+    greyer = ramp(_spread(around) - _spread(ungated), GREYER)
+    greyer = greyer * ramp((image - ungated).amax(1, keepdim=True), DIMMED)
+    hue, left = optics.decode(around), optics.decode(ungated).mean(1, keepdim=True)
+    bright = hue.mean(1, keepdim=True)
+    left = left + ramp(image.amax(1, keepdim=True), BRIGHT) * (bright - left).clip(0, None)
+    coloured = optics.encode(left * (hue + 1e-3) / (bright + 1e-3) + 1e-6)
+    return ungated + greyer * (torch.minimum(coloured, image) - ungated)
+
+
+def _surroundings(values: Tensor, known: Tensor, halvings: int, finest: int = 0) -> Tensor:
+    """Means of what is known, each place's from the finest cells or windows that know enough.
+
+    Over cells of 4, 8, 16 ... pixels (without the first `finest`), over windows of the largest, and
+    over the whole image.
+    """
+    levels = [F.avg_pool2d(torch.cat([values * known, known], 1), CELL)]
     for _ in range(halvings):
         levels.append(F.avg_pool2d(levels[-1], 2))
     largest = levels[-1]
     levels += [F.avg_pool2d(largest, 2 * reach + 1, 1, reach) for reach in AROUND]
     around = levels[-1].mean((2, 3), keepdim=True)
     around = around[:, :3] / around[:, 3:]
-    for level in reversed(levels):
+    for level in reversed(levels[finest:]):
         known = level[:, 3:]
         around = F.interpolate(around, size=level.shape[-2:], mode="bilinear")
         around = around + (2 * known).clip(0, 1) * (level[:, :3] / known - around)
-    around = F.interpolate(around, size=image.shape[-2:], mode="bilinear")
-    raised = torch.maximum(torch.minimum(around, image), ungated)
-    return ungated + unknown * (raised + white * (around - raised) - ungated)
+    return F.interpolate(around, size=values.shape[-2:], mode="bilinear")
+
+
+def _spread(image: Tensor) -> Tensor:
+    """How far the channels are apart: 0 for grey, (B, 1, H, W)."""
+    return image.amax(1, keepdim=True) - image.amin(1, keepdim=True)
 
 
 def _light(tint: Tensor, vivid: Tensor, size: torch.Size) -> Tensor:
