@@ -1,0 +1,49 @@
+"""Pale patches in photographs: `benchmarks/patch.py`."""
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unshine.networks import SHIPPED
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def test_patches_are_pale_and_what_lies_beside_them_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    patch = import_module("patch")
+    image = np.full((96, 96, 3), (150, 70, 20), np.uint8)
+    shares = []
+    for seed in range(40):
+        painted = patch.patched(image, np.random.default_rng(seed)).astype(int)
+        changed = np.abs(painted - image).max(-1) > 60
+        shares.append(changed.mean())
+        if changed.any():
+            spread = np.ptp(painted[changed], axis=-1)
+            assert np.median(painted[changed].max(-1)) > 120
+            assert np.median(spread) < 90  # 130 in the photograph
+    assert 0.02 < np.median(shares) < 0.6
+
+
+def test_keeps_what_weights_spoil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open map spoils some, a shut one none; photographs of shiny things are left out."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    patch = import_module("patch")
+    things = tmp_path / "things"
+    things.mkdir()
+    rng = np.random.default_rng(3)
+    low = Image.fromarray(rng.integers(20, 160, (8, 8, 3)).astype(np.uint8))
+    low.resize((300, 300), Image.Resampling.BICUBIC).save(things / "potato.jpg")
+    (things / "Apple.jpg").write_bytes(b"is not read")
+    kept = {}
+    for bias in (-99, 8):
+        folder = tmp_path / f"bare{bias}"
+        patch.main(SHIPPED.with_suffix(".onnx"), [things], folder, draw=4, bias=bias, seed=5)
+        kept[bias] = sorted(folder.iterdir())
+    assert not kept[-99]
+    assert kept[8]
+    with Image.open(kept[8][0]) as file:
+        assert file.size == (patch.SIZE, patch.SIZE)
