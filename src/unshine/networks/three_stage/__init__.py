@@ -80,9 +80,13 @@ unknown."""
 PALE, DOUBT = 0.02, 200.0
 """How much less the channels spread than those around, in the mean under a highlight, from which it
 is doubtful; and by how many logits, for each unit beyond."""
+WINDOW = 5
+"""Cells of 4 × `CELL` pixels on a side of the windows for that mean."""
+GLINT = 0.1
+"""Share of a window; highlights of much less are believed."""
 BURNT = (0.94, 0.98)
 """The largest channel's display values between which a hue passes from measured to unknown, for
-that doubt; a third of a highlight in which it is unknown says nothing."""
+that doubt; a highlight in a third of which it is unknown is believed."""
 NEUTRAL = (0.1, 0.25)
 """Spread of a pixel's channels, in units of the light, from which it passes from the light's own
 colour to another."""

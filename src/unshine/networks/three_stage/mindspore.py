@@ -26,6 +26,7 @@ from unshine.networks.three_stage import (
     DIMMED,
     DOUBT,
     FINEST,
+    GLINT,
     GREYER,
     LOST,
     NEUTRAL,
@@ -35,6 +36,7 @@ from unshine.networks.three_stage import (
     STAGES,
     TINT,
     UNKNOWN,
+    WINDOW,
     Sizes,
     blend,
     highlight_map,
@@ -302,8 +304,9 @@ def _doubt(image: Tensor, ungated: Tensor, around: Tensor, highlight: Tensor) ->
     greyer = _spread(around) - _spread(ungated)
     burnt = ramp(_largest(image), BURNT)
     cells = ops.cat((greyer * highlight, burnt * highlight, highlight), 1)
-    cells = ops.avg_pool2d(ops.avg_pool2d(cells, 4 * CELL, 4 * CELL), 5, 1, 2)
-    under = _channels(cells, 2, 1) + 0.1
+    cells = ops.avg_pool2d(cells, 4 * CELL, 4 * CELL)
+    cells = ops.avg_pool2d(cells, WINDOW, 1, WINDOW // 2)
+    under = _channels(cells, 2, 1) + GLINT
     greyer, burnt = _channels(cells, 0, 1) / under, _channels(cells, 1, 1) / under
     doubt = DOUBT * (greyer - PALE).clip(0, None) * (1 - 3 * burnt).clip(0, None)
     return resized(doubt, image.shape[2], image.shape[3])

@@ -24,6 +24,7 @@ from unshine.networks.three_stage import (
     DIMMED,
     DOUBT,
     FINEST,
+    GLINT,
     GREYER,
     LOST,
     NEUTRAL,
@@ -33,6 +34,7 @@ from unshine.networks.three_stage import (
     STAGES,
     TINT,
     UNKNOWN,
+    WINDOW,
     Sizes,
     blend,
     highlight_map,
@@ -233,7 +235,8 @@ class ThreeStage(nn.Module):
     The untrained network is the identity: every stage predicts a change to the image, and all
     changes start at zero. Grey images stay grey, whatever the weights. What is measured changes by
     one map times the colour of the light (or the pixel's own where that is nearly it); what is
-    clipped, and where hardly any light is left, is filled from its surroundings.
+    clipped, and where hardly any light is left, is filled from its surroundings. What is greyer
+    than these takes their hue; where that would be most of a bright patch, the map is lowered.
 
     References
     ----------
@@ -291,6 +294,7 @@ class ThreeStage(nn.Module):
         ungated = _filled(image, ungated.clip(0, 1), self.halvings)
         votes = tone[:, 5:]
         logits = _agreed(votes)
+        # What may be a highlight hardly counts: its fringe is paler than the surface.
         highlight = highlight_map(logits).detach()
         known = 1 - UNKNOWN * (1 - (1 - highlight) ** 4)
         around = _surroundings(image, known, self.halvings, FINEST)
@@ -388,8 +392,8 @@ def _doubt(image: Tensor, ungated: Tensor, around: Tensor, highlight: Tensor) ->
     greyer = _spread(around) - _spread(ungated)
     burnt = ramp(image.amax(1, keepdim=True), BURNT)
     cells = F.avg_pool2d(torch.cat([greyer * highlight, burnt * highlight, highlight], 1), 4 * CELL)
-    cells = F.avg_pool2d(cells, 5, 1, 2)
-    greyer, burnt = (cells[:, k : k + 1] / (cells[:, 2:] + 0.1) for k in (0, 1))
+    cells = F.avg_pool2d(cells, WINDOW, 1, WINDOW // 2)
+    greyer, burnt = (cells[:, k : k + 1] / (cells[:, 2:] + GLINT) for k in (0, 1))
     doubt = DOUBT * (greyer - PALE).clip(0, None) * (1 - 3 * burnt).clip(0, None)
     return F.interpolate(doubt, size=image.shape[-2:], mode="bilinear")
 
