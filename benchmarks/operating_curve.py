@@ -35,7 +35,7 @@ HARMS = (0.25, 0.5, 1, 2, 4)
 BIASES = np.arange(-5, 2, 0.25)
 """Of the map's logits, among which the rule chooses."""
 SENSITIVITIES = np.append(1 / (1 + np.exp(-np.arange(-3, 6, 0.125))), 1)
-RARE = ("china", "enamel", "lamps", "milky way", "moon")
+RARE = ("china", "enamel", "labels", "lamps", "milky way", "moon")
 """Of these, weights spoil few, but wholly: three times as many are frozen."""
 LONG_SIDE = 1024
 BRIGHT = 0.75

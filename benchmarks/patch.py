@@ -1,14 +1,15 @@
-"""Paint pale patches into photographs, and keep what weights spoil of it.
+"""Paint pale patches into photographs, or stick labels on them, and keep what weights spoil of it.
 
     python benchmarks/patch.py fast.onnx photos/things -o photos/bare/pale --draw 2400
+    python benchmarks/patch.py fast.onnx photos/things -o photos/bare/labels --paint labels
 
-As `mine.py`, but on real ground: pith, fat, foam, membranes in things as a camera sees them, with
-the things' own shading and grain. They stay what they are; a network that takes them for gloss, as
-it takes the pith of a photographed orange, is shown them again.
+As `mine.py`, but on real ground: pith, fat, foam, membranes, stickers, price cards on things as a
+camera sees them, in the things' own light. They stay what they are; a network that takes them for
+gloss, as it takes the pith of a photographed orange, is shown them again.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
@@ -18,8 +19,8 @@ from PIL import Image, ImageFilter
 
 from unshine import engines
 from unshine.pixels import Floats
-from unshine.synth.photographs import SHINY, Bytes, crops
-from unshine.synth.stay.brushes import relief
+from unshine.synth.photographs import SHINY, Bytes, crops, stuck
+from unshine.synth.stay.brushes import own_light, relief
 from unshine.synth.stay.ragged import CELLS
 
 SIZE = 256
@@ -32,6 +33,7 @@ def main(
     weights: Annotated[Path, typer.Argument(help="ONNX or safetensors.")],
     folders: Annotated[list[Path], typer.Argument(help="Photographs of matte things, JPEG.")],
     output: Annotated[Path, typer.Option("-o", help="Folder for PNG files.")],
+    paint: Annotated[Literal["pale", "labels"], typer.Option(help="What to paint.")] = "pale",
     draw: Annotated[int, typer.Option(help="How many to paint.")] = 2_400,
     bias: Annotated[float, typer.Option(help="Of the map's logits.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
@@ -42,12 +44,14 @@ def main(
     rng = np.random.default_rng(seed)
     found = [path for folder in folders for path in sorted(folder.glob("*.jpg"))]
     matte = [path for path in found if not any(word in path.name for word in SHINY)]
+    if not matte:
+        raise typer.BadParameter("The folders hold no photographs of matte things, .jpg.")
     for index in range(draw):
         crop = next(crops(matte[rng.integers(len(matte))], SIZE, 1, rng))
-        painted = patched(crop, rng)
+        painted = patched(crop, rng) if paint == "pale" else stuck(crop, rng)
         image = painted / np.float32(255)
         if answer(engine, image, image).change(bias) > SPOILT:
-            Image.fromarray(painted).save(output / f"pale-{seed}-{index:04}.png")
+            Image.fromarray(painted).save(output / f"{paint}-{seed}-{index:04}.png")
 
 
 def patched(image: Bytes, rng: np.random.Generator) -> Bytes:
@@ -64,14 +68,9 @@ def patched(image: Bytes, rng: np.random.Generator) -> Bytes:
     share = (field / rng.uniform(0.1, 0.5)).clip(0, 1)[..., None] * rng.uniform(0.85, 1)
     # The patch lies in the thing's own light, and has its grain.
     grey = Image.fromarray(image).convert("L")
-    soft, fine = (
-        np.asarray(grey.filter(ImageFilter.GaussianBlur(reach)), np.float32)
-        for reach in (rng.uniform(4, 20), 3)
-    )
+    fine = np.asarray(grey.filter(ImageFilter.GaussianBlur(3)), np.float32)
     detail = np.asarray(grey, np.float32) - fine
-    light = (soft / (np.percentile(soft, 95) + 1)).clip(0, 1.1)[..., None]
-    flat = rng.uniform(0.4, 0.9)
-    light = (flat + (1 - flat) * light).clip(0, 1.05)
+    light = own_light(grey, rng)
     grain = 1 - rng.uniform(0, 0.25) * relief(size, rng, CELLS, 0.2)[..., None]
     cream = np.array([1, rng.uniform(0.9, 1), rng.uniform(0.7, 0.98)], np.float32)
     pale = cream * 255 * rng.uniform(0.75, 1) * grain * light

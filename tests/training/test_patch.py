@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
 from unshine.networks import SHIPPED
@@ -47,3 +48,22 @@ def test_keeps_what_weights_spoil(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert kept[8]
     with Image.open(kept[8][0]) as file:
         assert file.size == (patch.SIZE, patch.SIZE)
+
+
+def test_sticks_labels_on_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    patch = import_module("patch")
+    Image.new("RGB", (300, 300), (120, 60, 20)).save(tmp_path / "potato.jpg")
+    folder = tmp_path / "labels"
+    weights = SHIPPED.with_suffix(".onnx")
+    patch.main(weights, [tmp_path], folder, paint="labels", draw=4, bias=8, seed=5)
+    assert {path.name.split("-")[0] for path in folder.iterdir()} == {"labels"}
+
+
+def test_refuses_folders_without_photographs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    patch = import_module("patch")
+    with pytest.raises(typer.BadParameter, match="no photographs"):
+        patch.main(SHIPPED.with_suffix(".onnx"), [tmp_path], tmp_path / "out")

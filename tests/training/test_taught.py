@@ -79,6 +79,32 @@ def test_teachers_see_what_the_network_sees(monkeypatch: pytest.MonkeyPatch) -> 
     assert not torch.allclose(ungated, network(image).ungated, atol=0.05)
 
 
+def test_of_a_photograph_the_most_cautious_teacher_is_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a tuple, in which something is known to shine, their mean is."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    mixed_sizes = import_module("mixed_sizes")
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    nothing = torch.zeros_like(image)
+    truth = Layers(
+        image=image, albedo=nothing, shading=nothing, specular=nothing, diffuse=image,
+        clean=image, highlight=nothing[:, :1],
+    )  # fmt: skip
+
+    def teacher(votes: float) -> object:
+        said = SimpleNamespace(ungated=image, votes=nothing[:, :1] + votes)
+        return lambda _: said
+
+    bold, shy = teacher(3), teacher(-1)
+    run = SimpleNamespace(pictures=[bold], maps=[bold, shy])
+    _, likely = mixed_sizes.Taught.ask(run, truth)
+    assert torch.allclose(likely, torch.sigmoid(torch.tensor(-1.0)))
+    known = truth._replace(mask=1 + nothing[:, :1], clean=image / 2)
+    _, likely = mixed_sizes.Taught.ask(run, known)
+    assert torch.allclose(likely, torch.sigmoid(torch.tensor(1.0)))
+
+
 def test_highlights_are_made_stronger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Under a stronger highlight lies what was found under the weak one; elsewhere all stays."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))

@@ -26,6 +26,7 @@ from unshine.synth.augmentation import augment
 from unshine.synth.batch import BatchRandom, worker_seed
 from unshine.synth.camera import Tuples
 from unshine.synth.procedural import Scene
+from unshine.synth.stay.labels import labelled
 
 Bytes = NDArray[np.uint8]
 
@@ -41,6 +42,9 @@ WINDOW, SHARE = 0.22, 0.15
 
 BANDS = 0.1
 """How often glare runs across all of the image."""
+
+LABELLED = 0.3
+"""How often labels are stuck on a photograph, which then has no glare: teachers would take both."""
 
 GLARED = 0.6
 """How often a photograph has glare."""
@@ -78,9 +82,12 @@ class PhotographStream(IterableDataset[Any]):
         while True:
             chosen = self.album.draw_lots(self.batch, rng)
             seen = [crop for path in chosen for crop in crops(path, self.size, 1, rng)]
+            labels = rng.random(self.batch) < LABELLED
+            seen = [stuck(x, rng) if any_ else x for x, any_ in zip(seen, labels, strict=True)]
             changed = [augment(crop, seen[k - 1], rng) for k, crop in enumerate(seen)]
             images = _planes(np.stack(changed) / np.float32(255))
-            shiny = torch.tensor([self.album.glared(path) for path in chosen])
+            glared = np.array([self.album.glared(path) for path in chosen], np.float32)
+            shiny = torch.from_numpy(np.where(labels, np.float32(0), glared))
             yield lit(images, highlights, atlas, shiny, generator)
 
 
@@ -240,6 +247,11 @@ def crops(path: Path, size: int, count: int, rng: np.random.Generator) -> Iterat
             left, top = (int(rng.integers(0, extent - side + 1)) for extent in image.size)
             box = (left, top, left + side, top + side)
             yield np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box))
+
+
+def stuck(image: Bytes, rng: np.random.Generator) -> Bytes:
+    """Stick labels on what a photograph shows; see `unshine.synth.stay.labels`."""
+    return np.asarray(labelled(Image.fromarray(image), rng))
 
 
 def cut_highlights(paths: list[Path], rng: np.random.Generator) -> Tensor | None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unshine.synth.stay import drawn, lights, ragged, solid, white
+from unshine.synth.stay import drawn, labels, lights, ragged, solid, white
 
 Floats = NDArray[np.float32]
 
@@ -75,6 +75,7 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Image.Image]] = {
     "shallows": white.shallows,
     "fruit": white.fruit,
     "marbling": ragged.marbling,
+    "labels": labels.labels,
 }
 """The kinds of things that must stay, and who draws them."""
 
@@ -91,6 +92,7 @@ OFTEN = {
          "snow", "sky", "fruit", "marbling", "milky way", "shallows"), 3,
     ),
     "lamps": 18, "lettering": 14, "enamel": 12, "blossoms": 10,
+    "labels": 6,
 }  # fmt: skip
 """How often each kind is drawn, beside the others: more often what is mistaken most, small and
 bright, white on colour, or pale and soft, as highlights are. What becomes rare comes back."""

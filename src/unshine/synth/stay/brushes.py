@@ -88,6 +88,16 @@ def shaded(layer: Image.Image, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(values.clip(0, 255).astype(np.uint8), layer.mode)
 
 
+def own_light(image: Image.Image, rng: np.random.Generator) -> NDArray[np.float32]:
+    """The light that falls on what a photograph shows, (H, W, 1), about 1 where it is brightest."""
+    soft = np.asarray(
+        image.convert("L").filter(ImageFilter.GaussianBlur(rng.uniform(4, 20))), np.float32
+    )
+    seen = (soft / (np.percentile(soft, 95) + 1)).clip(0, 1.1)[..., None]
+    flat = rng.uniform(0.4, 0.9)
+    return (flat + (1 - flat) * seen).clip(0, 1.05).astype(np.float32)
+
+
 def clutter(draw: ImageDraw.ImageDraw, size: int, rng: np.random.Generator, high: float) -> None:
     """Boxes and bodies in front of the ground, none brighter than `high`."""
     for _ in range(rng.integers(0, 7)):
