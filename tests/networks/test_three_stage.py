@@ -226,6 +226,19 @@ def test_what_is_more_colourful_than_its_surroundings_keeps_its_hue():
     assert torch.equal(_coloured(image, left, around), left)
 
 
+def test_another_hue_that_little_light_decides_gives_way_to_that_of_colourful_surroundings():
+    """Yellow on red where nearly all of a channel is taken; where half of it stays, it is kept."""
+    red, yellow = (torch.tensor(x).view(1, 3, 1, 1) for x in ([0.6, 0.15, 0.1], [0.6, 0.5, 0.1]))
+    image = torch.tensor([0.95, 0.75, 0.6]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
+    left, around = (x.expand_as(image) for x in (yellow, red))
+    coloured = optics.decode(_coloured(image, left, around))
+    hue = optics.decode(red)
+    assert torch.allclose(coloured / coloured.mean(1, True), hue / hue.mean(), atol=0.1)
+    orange = torch.tensor([0.9, 0.6, 0.5]).view(1, 3, 1, 1).expand_as(image)
+    pale = torch.tensor([0.8, 0.55, 0.45]).view(1, 3, 1, 1).expand_as(image)
+    assert (_coloured(image, orange, pale) - orange).abs().max() < 0.05
+
+
 def test_a_grey_spot_that_was_clipped_becomes_as_bright_as_its_surroundings():
     orange = torch.tensor([0.8, 0.45, 0.1]).view(1, 3, 1, 1)
     spot = torch.zeros(1, 1, 96, 96)
@@ -351,6 +364,16 @@ def test_the_shipped_files_agree():
         assert np.abs(result - getattr(expected, name).numpy()).max() < 1e-3, name
     total = sum(f.stat().st_size for f in folder.iterdir() if f.suffix in {".safetensors", ".onnx"})
     assert total < 24e6
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_the_shipped_graph_says_something_of_plain_images(value):
+    """Where all colours are the same, no quotient may fail: a graph drops numbers near 0."""
+    folder = Path(__file__).parents[2] / "src" / "unshine" / "weights"
+    session = onnxruntime.InferenceSession(folder / "fast.onnx")
+    image = np.full((1, 3, 96, 128), value, np.float32)
+    results = session.run(list(OUTPUTS), {"image": image})
+    assert all(np.isfinite(result).all() for result in results)
 
 
 def test_the_highlight_map_is_the_same_in_every_library():

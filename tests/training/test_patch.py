@@ -8,6 +8,7 @@ import pytest
 import typer
 from PIL import Image
 
+from unshine import engines
 from unshine.networks import SHIPPED
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -67,3 +68,20 @@ def test_refuses_folders_without_photographs(
     patch = import_module("patch")
     with pytest.raises(typer.BadParameter, match="no photographs"):
         patch.main(SHIPPED.with_suffix(".onnx"), [tmp_path], tmp_path / "out")
+
+
+def test_the_rule_sees_labels_on_photographs_and_nothing_else_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    curve = import_module("operating_curve")
+    monkeypatch.setattr(curve, "LABELLED", 8)
+    Image.new("RGB", (300, 300), (120, 60, 20)).save(tmp_path / "potato.jpg")
+    (tmp_path / "Apple.jpg").write_bytes(b"is not read")
+    engine = engines.load("onnx", "cpu", SHIPPED.with_suffix(".onnx"))
+    kinds, answers = zip(*curve.read_labelled(engine, tmp_path), strict=True)
+    assert set(kinds) == {"labels on photographs"} and len(answers) == 8
+    for said in answers:
+        beside = said.image[~said.mask]
+        assert np.abs(beside - np.array([120, 60, 20]) / 255).max() < 0.15
+    assert 0.002 < np.mean([said.mask.mean() for said in answers]) < 0.5

@@ -70,8 +70,17 @@ UNKNOWN = 0.999
 FINEST = 2
 """Halvings of the finest cells from which hues are taken: finer ones know a highlight's fringe."""
 GREYER = (-0.05, 0.2)
-"""How much less the channels spread than those around, display, from which a pixel passes from its
-own hue to theirs. Below 0: what lay under light is rarely paler than what did not."""
+"""How much less coloured than its surroundings a pixel is, in their hue (display, as the spread of
+the channels), from which it passes from its own hue to theirs. Below 0: what lay under light is
+rarely paler than what did not."""
+SPREAD = 1.3
+"""Spread of the channels of a colour, about, by how far it is from grey: 1.2 to 1.4."""
+UNSURE = (0.5, 0.8)
+"""Share of a channel's light that is taken off, between which a hue passes from known to unknown:
+the light's colour is never quite known, and what little is left shows it as yellow or purple."""
+COLOURFUL = (0.1, 0.3)
+"""Spread of the channels around, display, between which they pass from grey to a hue of their own;
+what is unsure in grey surroundings may be anything."""
 DIMMED = (0.0, 0.05)
 """How far a channel has fallen, display, from which there is light that may have hidden a hue."""
 BRIGHT = (0.9, 1.0)

@@ -19,6 +19,7 @@ from unshine.networks.three_stage import (
     BURNT,
     CELL,
     CLIPPED,
+    COLOURFUL,
     CONTEXT,
     CONTEXT_SCALE,
     CONTEXT_STEM,
@@ -33,9 +34,11 @@ from unshine.networks.three_stage import (
     PALE,
     REACH,
     SAID,
+    SPREAD,
     STAGES,
     TINT,
     UNKNOWN,
+    UNSURE,
     WINDOW,
     Sizes,
     blend,
@@ -313,14 +316,21 @@ def _doubt(image: Tensor, ungated: Tensor, around: Tensor, highlight: Tensor) ->
 
 
 def _coloured(image: Tensor, ungated: Tensor, around: Tensor) -> Tensor:
-    """Give what is left the hue of its surroundings, where it is greyer than they are."""
-    greyer = ramp(_spread(around) - _spread(ungated), GREYER)
-    greyer = greyer * ramp(_largest(image - ungated), DIMMED)
-    hue, left = optics.decode(around), optics.decode(ungated).mean(1, True)
-    bright = hue.mean(1, True)
+    """Give what is left the hue of its surroundings, where it has less of it or is not sure."""
+    own, theirs = (x - x.mean(1, True) for x in (ungated, around))
+    vivid, amount = (ops.sqrt((x * x).sum(1, keepdims=True) + 1e-6) for x in (theirs, own))
+    alike = (own * theirs).sum(1, keepdims=True) / vivid
+    colourful = ramp(_spread(around), COLOURFUL)
+    short = ramp(SPREAD * (vivid - amount + colourful * (amount - alike)), GREYER)
+    seen, hue, left = (optics.decode(x) for x in (image, around, ungated))
+    unsure = ramp(_largest((seen - left) / (seen + 1e-4)), UNSURE)
+    filled = ramp(-_largest(-image), CORE)
+    wrong = ops.maximum(short, colourful * unsure * (1 - filled))
+    wrong = wrong * ramp(_largest(image - ungated), DIMMED)
+    left, bright = (x.mean(1, True) for x in (left, hue))
     left = left + ramp(_largest(image), BRIGHT) * (bright - left).clip(0, None)
     coloured = optics.encode(left * (hue + 1e-3) / (bright + 1e-3) + 1e-6)
-    return ungated + greyer * (ops.minimum(coloured, image) - ungated)
+    return ungated + wrong * (ops.minimum(coloured, image) - ungated)
 
 
 def _surroundings(values: Tensor, known: Tensor, halvings: int, finest: int = 0) -> Tensor:

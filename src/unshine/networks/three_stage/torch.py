@@ -17,6 +17,7 @@ from unshine.networks.three_stage import (
     BURNT,
     CELL,
     CLIPPED,
+    COLOURFUL,
     CONTEXT,
     CONTEXT_SCALE,
     CONTEXT_STEM,
@@ -31,9 +32,11 @@ from unshine.networks.three_stage import (
     PALE,
     REACH,
     SAID,
+    SPREAD,
     STAGES,
     TINT,
     UNKNOWN,
+    UNSURE,
     WINDOW,
     Sizes,
     blend,
@@ -399,19 +402,27 @@ def _doubt(image: Tensor, ungated: Tensor, around: Tensor, highlight: Tensor) ->
 
 
 def _coloured(image: Tensor, ungated: Tensor, around: Tensor) -> Tensor:
-    """Give what is left the hue of its surroundings, where it is greyer than they are.
+    """Give what is left the hue of its surroundings, where it has less of it or is not sure.
 
-    Grey or purple is left where a channel was clipped, or where the light's colour is not quite
-    known. It stays as bright as it is; where the image is clipped it is at least as bright as its
-    surroundings, for there too much was taken.
+    Grey, purple or yellow is left where a channel was clipped, or where the light's colour is not
+    quite known. It stays as bright as it is; where the image is clipped it is at least as bright as
+    its surroundings, for there too much was taken.
     """
-    greyer = ramp(_spread(around) - _spread(ungated), GREYER)
-    greyer = greyer * ramp((image - ungated).amax(1, keepdim=True), DIMMED)
-    hue, left = optics.decode(around), optics.decode(ungated).mean(1, keepdim=True)
-    bright = hue.mean(1, keepdim=True)
+    own, theirs = (x - x.mean(1, keepdim=True) for x in (ungated, around))
+    vivid, amount = (((x * x).sum(1, keepdim=True) + 1e-6).sqrt() for x in (theirs, own))
+    alike = (own * theirs).sum(1, keepdim=True) / vivid
+    colourful = ramp(_spread(around), COLOURFUL)
+    short = ramp(SPREAD * (vivid - amount + colourful * (amount - alike)), GREYER)
+    seen, hue, left = (optics.decode(x) for x in (image, around, ungated))
+    unsure = ramp(((seen - left) / (seen + 1e-4)).amax(1, keepdim=True), UNSURE)
+    # White cores have been filled from their rings, which are nearer.
+    filled = ramp(image.amin(1, keepdim=True), CORE)
+    wrong = torch.maximum(short, colourful * unsure * (1 - filled))
+    wrong = wrong * ramp((image - ungated).amax(1, keepdim=True), DIMMED)
+    left, bright = (x.mean(1, keepdim=True) for x in (left, hue))
     left = left + ramp(image.amax(1, keepdim=True), BRIGHT) * (bright - left).clip(0, None)
     coloured = optics.encode(left * (hue + 1e-3) / (bright + 1e-3) + 1e-6)
-    return ungated + greyer * (torch.minimum(coloured, image) - ungated)
+    return ungated + wrong * (torch.minimum(coloured, image) - ungated)
 
 
 def _surroundings(values: Tensor, known: Tensor, halvings: int, finest: int = 0) -> Tensor:

@@ -4,7 +4,7 @@ What shines by itself (lamps, moon, sun, flames, neon, stars, the Milky Way, scr
 what is written or drawn (lettering, thin lines, frames, screenshots, drawings, pixel art) and what
 is simply white (collars, daisies, blossoms, china, enamel, shapes, stripes, rims of petals, leaves
 against the light, teeth, catchlights, snow, sand below water, clouds, paper, the pith of fruit,
-patches of ragged outline).
+patches of ragged outline, labels and stickers on coloured things).
 Each maker draws one kind with Pillow, from a seed.
 """
 
