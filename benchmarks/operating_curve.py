@@ -160,8 +160,8 @@ def operating_bias(
     Of whole scenes, p90 of the RMS change is at most 2 levels, and the median share of pixels that
     change by more than 8 levels below 0.3 %; frozen matte tuples change by at most 1 level on
     average; each kind of thing that must stay, labels stuck on photographs among them, changes by
-    less than 3 levels where it is bright; no photograph, whether trained on or not, changes by more than 8 levels (RMS). The step is a margin
-    for pictures that are in none of these sets.
+    less than 3 levels where it is bright; no photograph, whether trained on or not, changes by more
+    than 8 levels (RMS). The step is a margin for pictures that are in none of these sets.
 
     Parameters
     ----------
@@ -214,13 +214,15 @@ def main(
     ] = None,
     out: Annotated[Path, typer.Option("-o", help="CSV and plot, less ending.")] = Path("curves"),
     ship: Annotated[
-        Path | None, typer.Option(help="Write the last weights, at the rule's operating point.")
+        Path | None,
+        typer.Option(help="Write the last weights, safetensors, at the rule's operating point."),
     ] = None,
 ) -> None:
     """Write the operating curves of weights as CSV and as a plot."""
     pairs = {"mit": mit, "mit-x2": mit, "mit-x4": mit, "shen-zheng": shen_zheng, "shiq": shiq}
     given = {protocol: folder for protocol, folder in pairs.items() if folder}
     rows: list[dict[str, object]] = []
+    shifted = read_weights(weights[-1]) if ship else None
     for path in weights:
         found, bias = curve(
             engines.load("onnx", "cpu", path, None), path.stem, given, scenes, photos, things
@@ -231,8 +233,7 @@ def main(
         writer.writeheader()
         writer.writerows(rows)
     plot(rows, out.with_suffix(".png"))
-    if ship:
-        shifted = read_weights(weights[-1])
+    if ship and shifted:
         # The last four channels of the head are the logits of a cell's four pixels.
         name = "tone.head.bias"
         tensor = shifted.tensors[name].astype(np.float32)
