@@ -118,7 +118,7 @@ def draw_forever(worker: int, shelves: list[Shelf], photos: Path, seed: int) -> 
         if shelf.kind == "photographs":
             # Reading one takes longer than to crop it, and views of one must not be together.
             seen = [
-                (crop, album.glared(path))
+                photographs.labelled(crop, album.glared(path), rng)
                 for path in album.draw_lots(8, rng)
                 for crop in photographs.crops(path, shelf.size, 3, rng)
             ]

@@ -26,7 +26,7 @@ from unshine.synth.augmentation import augment
 from unshine.synth.batch import BatchRandom, worker_seed
 from unshine.synth.camera import Tuples
 from unshine.synth.procedural import Scene
-from unshine.synth.stay.labels import labelled
+from unshine.synth.stay import labels
 
 Bytes = NDArray[np.uint8]
 
@@ -81,13 +81,14 @@ class PhotographStream(IterableDataset[Any]):
         highlights = cut_highlights(self.album.shiny, rng)
         while True:
             chosen = self.album.draw_lots(self.batch, rng)
-            seen = [crop for path in chosen for crop in crops(path, self.size, 1, rng)]
-            labels = rng.random(self.batch) < LABELLED
-            seen = [stuck(x, rng) if any_ else x for x, any_ in zip(seen, labels, strict=True)]
-            changed = [augment(crop, seen[k - 1], rng) for k, crop in enumerate(seen)]
+            seen = [
+                labelled(crop, self.album.glared(path), rng)
+                for path in chosen
+                for crop in crops(path, self.size, 1, rng)
+            ]
+            changed = [augment(crop, seen[k - 1][0], rng) for k, (crop, _) in enumerate(seen)]
             images = _planes(np.stack(changed) / np.float32(255))
-            glared = np.array([self.album.glared(path) for path in chosen], np.float32)
-            shiny = torch.from_numpy(np.where(labels, np.float32(0), glared))
+            shiny = torch.tensor([glared for _, glared in seen])
             yield lit(images, highlights, atlas, shiny, generator)
 
 
@@ -249,9 +250,14 @@ def crops(path: Path, size: int, count: int, rng: np.random.Generator) -> Iterat
             yield np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box))
 
 
+def labelled(image: Bytes, glared: float, rng: np.random.Generator) -> tuple[Bytes, float]:
+    """Stick labels on some photographs (`LABELLED`), which are then not likely to have glare."""
+    return (stuck(image, rng), 0.0) if rng.random() < LABELLED else (image, glared)
+
+
 def stuck(image: Bytes, rng: np.random.Generator) -> Bytes:
     """Stick labels on what a photograph shows; see `unshine.synth.stay.labels`."""
-    return np.asarray(labelled(Image.fromarray(image), rng))
+    return np.asarray(labels.labelled(Image.fromarray(image), rng))
 
 
 def cut_highlights(paths: list[Path], rng: np.random.Generator) -> Tensor | None:
