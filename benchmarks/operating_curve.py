@@ -129,8 +129,9 @@ def read_labelled(engine: engines.Engine, folder: Path) -> Iterator[tuple[str, A
     """Run a network on photographs of matte things on which labels are stuck, which must stay."""
     from unshine.synth import photographs
 
-    found = sorted(folder.rglob("*.jpg"))
-    matte = [path for path in found if not any(word in path.name for word in photographs.SHINY)]
+    matte = [path for path in sorted(folder.rglob("*.jpg")) if not photographs.is_shiny(path)]
+    if not matte:
+        raise typer.BadParameter(f"{folder} holds no photographs of matte things, .jpg.")
     for index in range(LABELLED):
         rng = np.random.default_rng((2_026_112_700, index))
         crop = next(photographs.crops(matte[rng.integers(len(matte))], 256, 1, rng))

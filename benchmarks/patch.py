@@ -19,7 +19,7 @@ from PIL import Image, ImageFilter
 
 from unshine import engines
 from unshine.pixels import Floats
-from unshine.synth.photographs import SHINY, Bytes, crops, stuck
+from unshine.synth.photographs import Bytes, crops, is_shiny, stuck
 from unshine.synth.stay.brushes import own_light, relief
 from unshine.synth.stay.ragged import CELLS
 
@@ -43,7 +43,7 @@ def main(
     output.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     found = [path for folder in folders for path in sorted(folder.glob("*.jpg"))]
-    matte = [path for path in found if not any(word in path.name for word in SHINY)]
+    matte = [path for path in found if not is_shiny(path)]
     if not matte:
         raise typer.BadParameter("The folders hold no photographs of matte things, .jpg.")
     for index in range(draw):

@@ -112,7 +112,7 @@ class Album:
         self.folder = Path(folder)
         endings = (".jpg", ".png", panoramas.ENDING)
         found = sorted(p for p in self.folder.rglob("*") if p.suffix.lower() in endings)
-        self.shiny = [p for p in found if any(word in p.name for word in SHINY)]
+        self.shiny = [path for path in found if is_shiny(path)]
         matte = sorted(set(found) - set(self.shiny))
         self.folders = [list(some) for _, some in groupby(matte, lambda path: path.parent)]
         if not matte:
@@ -248,6 +248,11 @@ def crops(path: Path, size: int, count: int, rng: np.random.Generator) -> Iterat
             left, top = (int(rng.integers(0, extent - side + 1)) for extent in image.size)
             box = (left, top, left + side, top + side)
             yield np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box))
+
+
+def is_shiny(path: Path) -> bool:
+    """Whether a photograph is of shiny things, by its name (`SHINY`)."""
+    return any(word in path.name for word in SHINY)
 
 
 def labelled(image: Bytes, glared: float, rng: np.random.Generator) -> tuple[Bytes, float]:

@@ -409,6 +409,7 @@ def _coloured(image: Tensor, ungated: Tensor, around: Tensor) -> Tensor:
     its surroundings, for there too much was taken.
     """
     own, theirs = (x - x.mean(1, keepdim=True) for x in (ungated, around))
+    # A constant of 1e-8 was lost on the way to ONNX.
     vivid, amount = (((x * x).sum(1, keepdim=True) + 1e-6).sqrt() for x in (theirs, own))
     alike = (own * theirs).sum(1, keepdim=True) / vivid
     colourful = ramp(_spread(around), COLOURFUL)
