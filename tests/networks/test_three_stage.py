@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from unshine import optics
@@ -17,6 +18,7 @@ from unshine.networks.three_stage import (
     DOUBTFUL,
     FAST,
     OUTPUTS,
+    RIM,
     SURE,
     Sizes,
     blend,
@@ -25,6 +27,7 @@ from unshine.networks.three_stage import (
 from unshine.networks.three_stage.torch import (
     ThreeStage,
     _coloured,
+    _core,
     _doubt,
     _filled,
     _own_colour,
@@ -157,7 +160,7 @@ def test_a_channel_that_is_clipped_beside_a_core_is_filled_from_its_ring():
     rim = (image[:, 0] == 1) & (image[:, 1] < 0.8)
     # Whoever takes the least channel for the light leaves too little red where that is clipped.
     measured = optics.encode((image**2.2 - image[:, 1:2] ** 2.2 + 0.03).clip(0, 1))
-    filled = _filled(image, measured, halvings=2)
+    filled = _filled(image, measured, _core(image), halvings=2)
     truth = float(optics.encode(ball)[0, 0])
     before, after = (abs(x[:, 0][rim] - truth).mean() for x in (measured, filled))
     assert rim.sum() > 50
@@ -170,7 +173,7 @@ def test_of_what_hardly_any_light_is_left_the_ring_says_what_there_is():
     ungated = torch.full((1, 3, 64, 64), 0.5)
     # A little too much was taken in the middle, so that nothing is left there.
     ungated[..., 28:36, 28:36] = 0.02
-    filled = _filled(image, ungated, halvings=2)
+    filled = _filled(image, ungated, _core(image), halvings=2)
     assert filled[..., 28:36, 28:36].min() > 0.45
     outside = torch.ones(64, 64, dtype=torch.bool)
     outside[28:36, 28:36] = False
@@ -199,7 +202,8 @@ def test_clipped_cores_are_filled_with_the_colour_of_their_ring():
             ungated = ThreeStage(FAST)(lit).ungated
         error = (ungated - ring).abs().amax(1)[0]
         assert error[core].max() < (0.01 if reach < 30 else 0.2), reach
-        assert torch.equal(ungated[..., ~core], image[..., ~core])
+        rim = F.max_pool2d(core[None].float(), 2 * RIM + 1, 1, RIM)[0] > 0
+        assert torch.equal(ungated[..., ~rim], image[..., ~rim])
 
 
 def test_grey_that_is_left_in_colourful_surroundings_takes_their_hue():
@@ -209,10 +213,10 @@ def test_grey_that_is_left_in_colourful_surroundings_takes_their_hue():
     image = torch.where(spot > 0, 0.85, orange)
     left = torch.where(spot > 0, grey, orange)
     left[..., 50:52, 44:56] = 0.01  # lettering
-    coloured = _coloured(image, left, orange.expand_as(image))
+    coloured = _coloured(image, left, orange.expand_as(image), _core(image))
     hue, light = optics.decode(orange), optics.decode(coloured)[..., 42:48, 42:58]
     assert ((light / light.mean(1, keepdim=True) - hue / hue.mean()).abs() < 0.05).all()
-    assert torch.allclose(light.mean(1), optics.decode(grey).mean(1), rtol=0.02)
+    assert torch.allclose(coloured.mean(1)[..., 42:48, 42:58], grey.mean(1), rtol=0.02)
     assert coloured[..., 50:52, 44:56].max() < 0.03
     assert torch.equal(coloured[..., :30, :], left[..., :30, :])
 
@@ -223,7 +227,7 @@ def test_what_is_more_colourful_than_its_surroundings_keeps_its_hue():
     image = torch.full((1, 3, 96, 96), 0.8)
     left = torch.where(spot > 0, torch.tensor([0.6, 0.2, 0.1]).view(1, 3, 1, 1), image)
     around = torch.full_like(image, 0.8)
-    assert torch.equal(_coloured(image, left, around), left)
+    assert torch.equal(_coloured(image, left, around, _core(image)), left)
 
 
 def test_another_hue_that_little_light_decides_gives_way_to_that_of_colourful_surroundings():
@@ -231,12 +235,33 @@ def test_another_hue_that_little_light_decides_gives_way_to_that_of_colourful_su
     red, yellow = (torch.tensor(x).view(1, 3, 1, 1) for x in ([0.6, 0.15, 0.1], [0.6, 0.5, 0.1]))
     image = torch.tensor([0.95, 0.75, 0.6]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
     left, around = (x.expand_as(image) for x in (yellow, red))
-    coloured = optics.decode(_coloured(image, left, around))
-    hue = optics.decode(red)
-    assert torch.allclose(coloured / coloured.mean(1, True), hue / hue.mean(), atol=0.1)
+    coloured = _coloured(image, left, around, _core(image))
+    assert _cosine(coloured, red).min() > 0.99
+    assert torch.allclose(coloured.mean(1), yellow.mean(1), atol=0.02)
+    # It is brighter than its surroundings, and more colourful, but not by as much.
+    more = _spread(coloured).mean() / _spread(red).mean()
+    assert 1 < more < coloured.mean() / red.mean()
     orange = torch.tensor([0.9, 0.6, 0.5]).view(1, 3, 1, 1).expand_as(image)
     pale = torch.tensor([0.8, 0.55, 0.45]).view(1, 3, 1, 1).expand_as(image)
-    assert (_coloured(image, orange, pale) - orange).abs().max() < 0.05
+    assert (_coloured(image, orange, pale, _core(image)) - orange).abs().max() < 0.05
+
+
+def test_another_shade_of_the_surroundings_hue_is_kept_however_little_light_is_left():
+    """The lit side of a tomato is more orange than the rest of it."""
+    red, orange = (torch.tensor(x).view(1, 3, 1, 1) for x in ([0.7, 0.25, 0.1], [0.8, 0.4, 0.15]))
+    image = torch.full((1, 3, 64, 64), 0.8)
+    left, around = (x.expand_as(image) for x in (orange, red))
+    assert torch.allclose(_coloured(image, left, around, _core(image)), left, atol=0.01)
+
+
+def _cosine(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Cosine of the angle between two hues."""
+    one, other = (x - x.mean(1, keepdim=True) for x in (one, other))
+    return F.cosine_similarity(one, other, 1)
+
+
+def _spread(image: torch.Tensor) -> torch.Tensor:
+    return image.amax(1) - image.amin(1)
 
 
 def test_a_grey_spot_that_was_clipped_becomes_as_bright_as_its_surroundings():
@@ -245,7 +270,7 @@ def test_a_grey_spot_that_was_clipped_becomes_as_bright_as_its_surroundings():
     spot[..., 40:60, 40:60] = 1
     left = torch.where(spot > 0, 0.3, orange)
     image = torch.where(spot > 0, 1.0, orange)
-    coloured = _coloured(image, left, orange.expand_as(image))
+    coloured = _coloured(image, left, orange.expand_as(image), _core(image))
     assert torch.allclose(coloured, orange.expand_as(coloured), atol=0.02)
 
 
@@ -267,6 +292,18 @@ def test_a_patch_is_doubted_where_grey_is_left_among_colours(bright, grey, side,
     left = torch.where(spot > 0, 0.4, orange) if grey else orange.expand_as(image)
     doubt = _doubt(image, left, orange.expand_as(image), spot)
     assert float(doubt[..., 64, 64]) > 5 if doubtful else float((spot * doubt).max()) == 0
+
+
+def test_the_rim_of_a_clipped_core_is_filled_with_it():
+    """Where white has been mixed into what is beside it, a ring would be left."""
+    red = torch.tensor([0.7, 0.3, 0.1]).view(1, 3, 1, 1)
+    core = torch.zeros(1, 1, 96, 96)
+    core[..., 40:56, 40:56] = 1
+    mixed = F.max_pool2d(core, 3, 1, 1) - core
+    image = red + (1 - red) * (core + 0.6 * mixed)
+    left = torch.where(mixed > 0, torch.tensor([0.9, 0.55, 0.6]).view(1, 3, 1, 1), image)
+    filled = _filled(image, left, _core(image), halvings=2)
+    assert (filled - red).abs().max() < 0.02
 
 
 def test_an_image_that_is_clipped_everywhere_has_nothing_to_be_filled_from():

@@ -60,6 +60,9 @@ better known than what is filled in."""
 CORE = (0.85, 0.93)
 """The same for the least channel, of what is filled from its ring: a white that JPEG or a camera
 has softened is as unknown as one at 1."""
+RIM = 1
+"""Pixels around such a core that are filled with it: lens, camera and JPEG have mixed white into them.
+With 2 there are still fewer rings, and labels and MIT's photographs suffer."""
 LOST = (0.7, 0.9)
 """Share of a channel's light that is taken off, between which the rest passes from known to
 unknown: of what a little is left, a small error leaves nothing."""
@@ -78,6 +81,11 @@ SPREAD = 1.3
 UNSURE = (0.5, 0.8)
 """Share of a channel's light that is taken off, between which a hue passes from known to unknown:
 the light's colour is never quite known, and what little is left shows it as yellow or purple."""
+TURNED = (0.06, 0.18)
+"""1 less the cosine of the angle between a hue and its surroundings', from which it passes from
+another shade of them (20°) to another hue (35°): where light falls, a tomato is more orange."""
+FAINT = 0.02
+"""How far from grey, display, a colour hardly has a hue."""
 COLOURFUL = (0.1, 0.3)
 """Spread of the channels around, display, between which they pass from grey to a hue of their own;
 what is unsure in grey surroundings may be anything."""

@@ -26,6 +26,7 @@ from unshine.networks.three_stage import (
     CORE,
     DIMMED,
     DOUBT,
+    FAINT,
     FINEST,
     GLINT,
     GREYER,
@@ -33,10 +34,12 @@ from unshine.networks.three_stage import (
     NEUTRAL,
     PALE,
     REACH,
+    RIM,
     SAID,
     SPREAD,
     STAGES,
     TINT,
+    TURNED,
     UNKNOWN,
     UNSURE,
     WINDOW,
@@ -207,7 +210,8 @@ class ThreeStage(nn.Cell):
         tone, _, _ = self.tone(inputs, features, self.context(image))
         answer = answer + _channels(tone, 0, 5)
         taken, ungated = _subtract(image, linear, light, vivid, answer)
-        ungated = _filled(image, ungated.clip(0, 1), self.halvings)
+        core = _core(image)
+        ungated = _filled(image, ungated.clip(0, 1), core, self.halvings)
         votes = _channels(tone, 5, 1)
         logits = _agreed(votes)
         highlight = ops.stop_gradient(highlight_map(logits))
@@ -215,7 +219,7 @@ class ThreeStage(nn.Cell):
         around = _surroundings(image, known, self.halvings, FINEST)
         logits = logits - _doubt(image, ops.stop_gradient(ungated), around, highlight)
         highlight = highlight_map(logits)
-        ungated = _coloured(image, ungated, around)
+        ungated = _coloured(image, ungated, around, core)
         return (
             albedo,
             optics.decode(shading),
@@ -291,15 +295,19 @@ def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
     return light + neutral * (linear / (least + 1e-5) - light)
 
 
-def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
+def _core(image: Tensor) -> Tensor:
+    """Where all colours are clipped, and its rim, (B, 1, H, W)."""
+    return ops.max_pool2d(ramp(-_largest(-image), CORE), 2 * RIM + 1, 1, RIM)
+
+
+def _filled(image: Tensor, ungated: Tensor, core: Tensor, halvings: int) -> Tensor:
     """Fill what is not known from what surrounds it."""
-    white = ramp(-_largest(-image), CORE)
     light = optics.decode(image)
     lost = ramp((light - optics.decode(ungated)) / (light + 1e-4), LOST)
-    unknown = ops.maximum(ops.maximum(ramp(image, CLIPPED), lost), white)
+    unknown = ops.maximum(ops.maximum(ramp(image, CLIPPED), lost), core)
     around = _surroundings(ungated, 1 - UNKNOWN * unknown, halvings)
     raised = ops.maximum(ops.minimum(around, image), ungated)
-    return ungated + unknown * (raised + white * (around - raised) - ungated)
+    return ungated + unknown * (raised + core * (around - raised) - ungated)
 
 
 def _doubt(image: Tensor, ungated: Tensor, around: Tensor, highlight: Tensor) -> Tensor:
@@ -315,21 +323,22 @@ def _doubt(image: Tensor, ungated: Tensor, around: Tensor, highlight: Tensor) ->
     return resized(doubt, image.shape[2], image.shape[3])
 
 
-def _coloured(image: Tensor, ungated: Tensor, around: Tensor) -> Tensor:
+def _coloured(image: Tensor, ungated: Tensor, around: Tensor, core: Tensor) -> Tensor:
     """Give what is left the hue of its surroundings, where it has less of it or is not sure."""
-    own, theirs = (x - x.mean(1, True) for x in (ungated, around))
+    grey, bright = ungated.mean(1, True), around.mean(1, True)
+    own, theirs = ungated - grey, around - bright
     vivid, amount = (ops.sqrt((x * x).sum(1, keepdims=True) + 1e-6) for x in (theirs, own))
     alike = (own * theirs).sum(1, keepdims=True) / vivid
     colourful = ramp(_spread(around), COLOURFUL)
     short = ramp(SPREAD * (vivid - amount + colourful * (amount - alike)), GREYER)
-    seen, hue, left = (optics.decode(x) for x in (image, around, ungated))
+    seen, left = optics.decode(image), optics.decode(ungated)
     unsure = ramp(_largest((seen - left) / (seen + 1e-4)), UNSURE)
-    filled = ramp(-_largest(-image), CORE)
-    wrong = ops.maximum(short, colourful * unsure * (1 - filled))
+    turned = ramp(1 - alike / (amount + FAINT), TURNED)
+    wrong = ops.maximum(short, colourful * unsure * turned * (1 - core))
     wrong = wrong * ramp(_largest(image - ungated), DIMMED)
-    left, bright = (x.mean(1, True) for x in (left, hue))
-    left = left + ramp(_largest(image), BRIGHT) * (bright - left).clip(0, None)
-    coloured = optics.encode(left * (hue + 1e-3) / (bright + 1e-3) + 1e-6)
+    grey = grey + ramp(_largest(image), BRIGHT) * (bright - grey).clip(0, None)
+    lighter = (grey + 1e-3) / (bright + 1e-3)
+    coloured = (grey + theirs * ops.minimum(lighter, lighter**0.5)).clip(0, 1)
     return ungated + wrong * (ops.minimum(coloured, image) - ungated)
 
 

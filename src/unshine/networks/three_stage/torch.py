@@ -24,6 +24,7 @@ from unshine.networks.three_stage import (
     CORE,
     DIMMED,
     DOUBT,
+    FAINT,
     FINEST,
     GLINT,
     GREYER,
@@ -31,10 +32,12 @@ from unshine.networks.three_stage import (
     NEUTRAL,
     PALE,
     REACH,
+    RIM,
     SAID,
     SPREAD,
     STAGES,
     TINT,
+    TURNED,
     UNKNOWN,
     UNSURE,
     WINDOW,
@@ -294,7 +297,8 @@ class ThreeStage(nn.Module):
             torch.cat([diffuse, residue, image], 1), features, self.context(image)
         )
         taken, ungated = _subtract(image, linear, light, vivid, answer + tone[:, :5])
-        ungated = _filled(image, ungated.clip(0, 1), self.halvings)
+        core = _core(image)
+        ungated = _filled(image, ungated.clip(0, 1), core, self.halvings)
         votes = tone[:, 5:]
         logits = _agreed(votes)
         # What may be a highlight hardly counts: its fringe is paler than the surface.
@@ -303,7 +307,7 @@ class ThreeStage(nn.Module):
         around = _surroundings(image, known, self.halvings, FINEST)
         logits = logits - _doubt(image, ungated.detach(), around, highlight)
         highlight = highlight_map(logits)
-        ungated = _coloured(image, ungated, around)
+        ungated = _coloured(image, ungated, around, core)
         # Its error teaches the map alone: where that is in doubt, the picture would learn to take
         # twice as much so that half of it is enough.
         clean = blend(image, ungated.detach(), highlight)
@@ -371,19 +375,24 @@ def _own_colour(linear: Tensor, light: Tensor) -> Tensor:
     return light + neutral * (linear / (least + 1e-5) - light)
 
 
-def _filled(image: Tensor, ungated: Tensor, halvings: int) -> Tensor:
+def _core(image: Tensor) -> Tensor:
+    """Where all colours are clipped, and its rim, (B, 1, H, W)."""
+    white = ramp(image.amin(1, keepdim=True), CORE)
+    return F.max_pool2d(white, 2 * RIM + 1, 1, RIM)
+
+
+def _filled(image: Tensor, ungated: Tensor, core: Tensor, halvings: int) -> Tensor:
     """Fill what is not known from what surrounds it: no second disc, no dark rim, no grid.
 
     Not known are channels that are clipped, or of whose light nearly all is taken. Where all
     colours are clipped the surroundings are all that is known; elsewhere they only raise.
     """
-    white = ramp(image.amin(1, keepdim=True), CORE)
     light = optics.decode(image)
     lost = ramp((light - optics.decode(ungated)) / (light + 1e-4), LOST)
-    unknown = torch.maximum(torch.maximum(ramp(image, CLIPPED), lost), white)
+    unknown = torch.maximum(torch.maximum(ramp(image, CLIPPED), lost), core)
     around = _surroundings(ungated, 1 - UNKNOWN * unknown, halvings)
     raised = torch.maximum(torch.minimum(around, image), ungated)
-    return ungated + unknown * (raised + white * (around - raised) - ungated)
+    return ungated + unknown * (raised + core * (around - raised) - ungated)
 
 
 def _doubt(image: Tensor, ungated: Tensor, around: Tensor, highlight: Tensor) -> Tensor:
@@ -401,28 +410,30 @@ def _doubt(image: Tensor, ungated: Tensor, around: Tensor, highlight: Tensor) ->
     return F.interpolate(doubt, size=image.shape[-2:], mode="bilinear")
 
 
-def _coloured(image: Tensor, ungated: Tensor, around: Tensor) -> Tensor:
+def _coloured(image: Tensor, ungated: Tensor, around: Tensor, core: Tensor) -> Tensor:
     """Give what is left the hue of its surroundings, where it has less of it or is not sure.
 
     Grey, purple or yellow is left where a channel was clipped, or where the light's colour is not
-    quite known. It stays as bright as it is; where the image is clipped it is at least as bright as
-    its surroundings, for there too much was taken.
+    quite known; another shade of their hue stays. It stays as bright as it is; where the image is
+    clipped it is at least as bright as its surroundings, for there too much was taken.
     """
-    own, theirs = (x - x.mean(1, keepdim=True) for x in (ungated, around))
+    grey, bright = (x.mean(1, keepdim=True) for x in (ungated, around))
+    own, theirs = ungated - grey, around - bright
     # A constant of 1e-8 was lost on the way to ONNX.
     vivid, amount = (((x * x).sum(1, keepdim=True) + 1e-6).sqrt() for x in (theirs, own))
     alike = (own * theirs).sum(1, keepdim=True) / vivid
     colourful = ramp(_spread(around), COLOURFUL)
     short = ramp(SPREAD * (vivid - amount + colourful * (amount - alike)), GREYER)
-    seen, hue, left = (optics.decode(x) for x in (image, around, ungated))
+    seen, left = optics.decode(image), optics.decode(ungated)
     unsure = ramp(((seen - left) / (seen + 1e-4)).amax(1, keepdim=True), UNSURE)
-    # White cores have been filled from their rings, which are nearer.
-    filled = ramp(image.amin(1, keepdim=True), CORE)
-    wrong = torch.maximum(short, colourful * unsure * (1 - filled))
+    turned = ramp(1 - alike / (amount + FAINT), TURNED)
+    # Cores have been filled from their rings, which are nearer.
+    wrong = torch.maximum(short, colourful * unsure * turned * (1 - core))
     wrong = wrong * ramp((image - ungated).amax(1, keepdim=True), DIMMED)
-    left, bright = (x.mean(1, keepdim=True) for x in (left, hue))
-    left = left + ramp(image.amax(1, keepdim=True), BRIGHT) * (bright - left).clip(0, None)
-    coloured = optics.encode(left * (hue + 1e-3) / (bright + 1e-3) + 1e-6)
+    grey = grey + ramp(image.amax(1, keepdim=True), BRIGHT) * (bright - grey).clip(0, None)
+    # Colour that grew as much as the brightness would leave patches of neon.
+    lighter = (grey + 1e-3) / (bright + 1e-3)
+    coloured = (grey + theirs * torch.minimum(lighter, lighter**0.5)).clip(0, 1)
     return ungated + wrong * (torch.minimum(coloured, image) - ungated)
 
 
