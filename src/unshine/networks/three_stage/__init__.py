@@ -61,8 +61,8 @@ CORE = (0.85, 0.93)
 """The same for the least channel, of what is filled from its ring: a white that JPEG or a camera
 has softened is as unknown as one at 1."""
 RIM = 1
-"""Pixels around such a core that are filled with it: lens, camera and JPEG have mixed white into them.
-With 2 there are still fewer rings, and labels and MIT's photographs suffer."""
+"""Pixels around such a core that are filled with it: lens, camera and JPEG have mixed white into
+them. With 2 there are still fewer rings, but labels and MIT's photographs suffer."""
 LOST = (0.7, 0.9)
 """Share of a channel's light that is taken off, between which the rest passes from known to
 unknown: of what a little is left, a small error leaves nothing."""
